@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: one PC, made from a configuration, run by its host's threads until it ends.
+ *
+ * Order: vm_create(); then the host starts its threads: vcpu_loop() for each vCPU, and the device
+ * thread's calls. The configuration's images stay the caller's and must live as long as the
+ * machine (a reset loads them again). Locks: `lock` (the machine lock) for all devices; local
+ * APICs and inter-processor interrupts do without it. None is held while the guest runs.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include "vmm/bus.h"
+#include "vmm/clock.h"
+#include "vmm/engine.h"
+#include "vmm/host.h"
+#include "vmm/memory.h"
+#include "vmm/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VM_VCPUS_MAX 64u
+
+struct vm;
+
+struct vm_image {
+    const uint8_t *data;
+    size_t size;
+};
+
+struct vm_config {
+    uint64_t memory;          // bytes
+    unsigned vcpus;           // 1 .. VM_VCPUS_MAX
+    struct vm_image kernel;   // bzImage or ELF
+    struct vm_image initrd;   // or the first module; size 0: none
+    const char *command_line; // may be NULL
+    bool hpet;
+    bool end_on_reset;        // a guest reset ends the VM with VM_END_RESET instead of starting it again
+    uint16_t debug_exit_port; // isa-debug-exit, 0: none
+    uint32_t watchdog_ms;     // report a vCPU that runs that long with interrupts off and without an exit; 0: never
+};
+
+enum vm_end_reason {
+    VM_RUNNING = 0,
+    VM_END_POWEROFF,      // ACPI S5
+    VM_END_RESET,         // with end_on_reset
+    VM_END_DEBUG_EXIT,    // code = value written * 2 + 1
+    VM_END_TRIPLE_FAULT,  // with the report in the log
+    VM_END_INVALID_STATE, // likewise
+    VM_END_ENGINE,        // the engine failed
+    VM_END_STOPPED,       // vm_stop()
+    VM_END_BOOT,          // the kernel image could not be loaded
+};
+
+struct vm_end {
+    enum vm_end_reason reason;
+    uint32_t code;
+    unsigned vcpu;
+};
+
+/* Says why not in the log. */
+struct vm *vm_create(struct host *host, const struct engine_ops *ops, struct engine *engine, const struct vm_config *config);
+/* Only when all its threads are out. */
+void vm_destroy(struct vm *vm);
+
+/* A vCPU's thread: returns when the machine has ended. */
+void vcpu_loop(struct vm *vm, unsigned vcpu);
+
+/* From the device thread. */
+void vm_timer_due(struct vm *vm);
+size_t vm_console_input(struct vm *vm, enum host_console console, const uint8_t *bytes, size_t n); // returns bytes taken
+void vm_console_ready(struct vm *vm, enum host_console console);
+void vm_power_button(struct vm *vm);
+
+/* From any thread. */
+void vm_reset(struct vm *vm);
+void vm_stop(struct vm *vm);
+void vm_nmi(struct vm *vm, unsigned vcpu);
+struct vm_end vm_end(const struct vm *vm);
+const char *vm_end_name(enum vm_end_reason reason);
+
+#endif
