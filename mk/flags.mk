@@ -33,6 +33,6 @@ SAN      := $(SAN-$(MODE))
 FREESTANDING := -ffreestanding -fno-stack-protector -fno-pic -fno-pie -fno-asynchronous-unwind-tables
 
 CFLAGS-kernel := $(BASE) $(OPT) $(FREESTANDING) -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
-CFLAGS-user   := $(BASE) $(OPT) $(FREESTANDING) -fno-tree-loop-distribute-patterns
+CFLAGS-user   := $(BASE) $(OPT) $(FREESTANDING)
 CFLAGS-host   := $(BASE) $(OPT) $(SAN) -D_GNU_SOURCE
 LDFLAGS-host  := $(SAN)
