@@ -43,7 +43,7 @@ enum abi_hypercall {
      */
     ABI_IPC_REPLY = 1,
     /*
-     * sel: free slot for the new PD. RSI = parent PD {CREATE}. RDX = quota in frames, taken from the parent, at least ABI_PD_QUOTA_MIN.
+     * sel: free slot for the new PD. RSI = parent PD {CREATE_PD}. RDX = quota in frames, taken from the parent, at least ABI_PD_QUOTA_MIN.
      * A PD is created without spaces. BAD_CAPABILITY, BAD_PARAMETER, OCCUPIED, OUT_OF_MEMORY.
      */
     ABI_CREATE_PD = 2,
@@ -64,7 +64,7 @@ enum abi_hypercall {
      */
     ABI_CREATE_EC = 4,
     /*
-     * sel: free slot. RSI = PD {CREATE}. RDX = thread EC {BIND_SC} without one. RAX = priority (1..ABI_PRIO_MAX) | time slice in microseconds << 8
+     * sel: free slot. RSI = PD {CREATE_SC}. RDX = thread EC {BIND_SC} without one. RAX = priority (1..ABI_PRIO_MAX) | time slice in microseconds << 8
      * (100..1000000). BAD_CAPABILITY (also an EC that has one or is not a thread), BAD_PARAMETER, OCCUPIED, OUT_OF_MEMORY.
      */
     ABI_CREATE_SC = 5,
@@ -153,7 +153,9 @@ enum abi_int_flags { ABI_INT_EDGE = 0, ABI_INT_LEVEL = 1, ABI_INT_HIGH = 0, ABI_
 
 /* Permissions of a capability. Delegation can only clear bits. */
 #define ABI_PERM_PD_CTRL      0x01u
-#define ABI_PERM_PD_CREATE    0x02u
+#define ABI_PERM_PD_CREATE    0x02u // spaces, ECs, portals, semaphores
+#define ABI_PERM_PD_CREATE_PD 0x04u // PDs below it
+#define ABI_PERM_PD_CREATE_SC 0x08u // SCs: who has it decides about priorities
 #define ABI_PERM_SPACE_GRANT  0x01u
 #define ABI_PERM_SPACE_TAKE   0x02u
 #define ABI_PERM_SPACE_ASSIGN 0x04u
