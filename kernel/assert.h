@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* ASSERT: checked in the assertion build, nothing in the release. panic() prints and stops all CPUs. */
+#ifndef KERNEL_ASSERT_H
+#define KERNEL_ASSERT_H
+
+_Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#ifdef GRAFT_ASSERT
+#define ASSERT(x) ((x) ? (void)0 : panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #x))
+#else
+#define ASSERT(x) ((void)sizeof(x))
+#endif
+
+#endif
