@@ -62,7 +62,8 @@ uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size);
 void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value);
 
 void memory_bus_init(struct memory_bus *bus);
-enum vmm_status memory_bus_add(struct memory_bus *bus, const struct bus_range *range) VMM_MUST_CHECK;
+enum vmm_status memory_bus_add(struct memory_bus *bus,
+                               const struct bus_range *range) VMM_MUST_CHECK;
 void memory_bus_remove(struct memory_bus *bus, const struct bus_range *range);
 uint64_t memory_bus_read(struct memory_bus *bus, uint64_t gpa, unsigned size);
 void memory_bus_write(struct memory_bus *bus, uint64_t gpa, unsigned size, uint64_t value);

@@ -48,7 +48,8 @@ uint64_t clock_now(const struct clock *clock);
 uint64_t clock_to_count(const struct clock *clock, uint64_t ticks, uint64_t hz);
 uint64_t clock_from_count(const struct clock *clock, uint64_t count, uint64_t hz);
 
-void clock_timer_init(struct clock_timer *timer, struct host_mutex *lock, void (*fire)(void *), void *owner);
+void clock_timer_init(struct clock_timer *timer, struct host_mutex *lock, void (*fire)(void *),
+                      void *owner);
 /* Arm, move or (CLOCK_NEVER) disarm. */
 void clock_timer_set(struct clock *clock, struct clock_timer *timer, uint64_t deadline);
 

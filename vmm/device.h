@@ -57,9 +57,11 @@ size_t device_save(const struct device *device, uint8_t *to, size_t room);
  * Reads what save() wrote; *used = bytes taken. The device is unchanged unless VMM_OK or the
  * class refuses.
  */
-enum vmm_status device_load(struct device *device, const uint8_t *from, size_t size, size_t *used) VMM_MUST_CHECK;
+enum vmm_status device_load(struct device *device, const uint8_t *from, size_t size,
+                            size_t *used) VMM_MUST_CHECK;
 
 /* One line a field: name and values, for a person. */
-void device_dump(const struct device *device, void (*line)(void *context, const char *text), void *context);
+void device_dump(const struct device *device, void (*line)(void *context, const char *text),
+                 void *context);
 
 #endif

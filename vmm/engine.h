@@ -34,9 +34,9 @@ enum engine_exit {
     EXIT_HLT       = 6,
     EXIT_MEMORY    = 7,  // q0 = EXIT_MEMORY_* (page fault error code), q1 = guest-physical address
     EXIT_SHUTDOWN  = 8,  // triple fault
-    EXIT_INVALID   = 9,  // the engine refuses the state: q0 = groups with an offending field as far as known
+    EXIT_INVALID   = 9,  // state refused: q0 = groups with an offending field as far as known
     EXIT_HYPERCALL = 10, // VMMCALL, VMCALL
-    EXIT_EXCEPTION = 11, // q0 = vector | code valid << 31; q1 = error code; for #PF q1 = CR2, q0 bits 8-23 = code
+    EXIT_EXCEPTION = 11, // q0 = vector | code valid << 31, q1 = code; #PF: q1 = CR2, q0 23:8 = code
     EXIT_CR        = 12, // q0 = number | write << 8
     EXIT_DR        = 13, // q0 = number | write << 8
     EXIT_TSC       = 14, // RDTSC (q0 = 0), RDTSCP (q0 = 1)
@@ -89,8 +89,8 @@ struct engine_ops {
 };
 
 /* Groups a caller wants to read: fetched only if not yet there. */
-static inline void engine_need(const struct engine_ops *ops, struct engine *engine, unsigned vcpu, struct cpu_state *state,
-                               uint32_t groups)
+static inline void engine_need(const struct engine_ops *ops, struct engine *engine, unsigned vcpu,
+                               struct cpu_state *state, uint32_t groups)
 {
     if (groups & ~(state->valid | CPU_GPR | CPU_CORE))
         ops->fetch(engine, vcpu, groups & ~state->valid);

@@ -64,7 +64,8 @@ struct host_chunk {
     uint64_t size;
 };
 size_t host_guest_chunks(struct host *host, struct host_chunk *chunks, size_t max);
-enum vmm_status host_guest_map(struct host *host, uint64_t gpa, uint8_t *base, uint64_t size, bool writable) VMM_MUST_CHECK;
+enum vmm_status host_guest_map(struct host *host, uint64_t gpa, uint8_t *base, uint64_t size,
+                               bool writable) VMM_MUST_CHECK;
 
 /*
  * Character streams (serial ports and the debug console), by channel. Write takes up to n bytes
@@ -73,7 +74,8 @@ enum vmm_status host_guest_map(struct host *host, uint64_t gpa, uint8_t *base, u
  * guest has taken input after vm_console_input() had refused some.
  */
 enum host_console { HOST_CONSOLE_COM1, HOST_CONSOLE_COM2, HOST_CONSOLE_DEBUG, HOST_CONSOLES };
-size_t host_console_write(struct host *host, enum host_console console, const uint8_t *bytes, size_t n);
+size_t host_console_write(struct host *host, enum host_console console, const uint8_t *bytes,
+                          size_t n);
 void host_console_resume(struct host *host, enum host_console console);
 
 /* One line for the log, without line end. */

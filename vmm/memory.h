@@ -22,8 +22,8 @@
 #define MEMORY_MIN      (16ull << 20)
 #define MEMORY_MAX      (1ull << 39)
 #define MEMORY_PIECES   64u
-#define MEMORY_LEGACY   0xa0000ull     // display memory and ROMs: no RAM shown to E820 from here ...
-#define MEMORY_EXTENDED 0x100000ull    // ... to here, though RAM is behind the BIOS area
+#define MEMORY_LEGACY   0xa0000ull     // no RAM for E820 from here (display, ROMs) ...
+#define MEMORY_EXTENDED 0x100000ull    // ... to here, though the BIOS area is RAM underneath
 
 struct memory_piece {
     uint64_t gpa;
@@ -60,7 +60,8 @@ bool memory_is_ram(const struct memory *memory, uint64_t gpa, uint64_t size);
  * the range is not RAM.
  */
 bool memory_read(const struct memory *memory, uint64_t gpa, void *to, uint64_t size) VMM_MUST_CHECK;
-bool memory_write(struct memory *memory, uint64_t gpa, const void *from, uint64_t size) VMM_MUST_CHECK;
+bool memory_write(struct memory *memory, uint64_t gpa, const void *from,
+                  uint64_t size) VMM_MUST_CHECK;
 bool memory_fill(struct memory *memory, uint64_t gpa, uint8_t value, uint64_t size) VMM_MUST_CHECK;
 
 /*
@@ -68,6 +69,7 @@ bool memory_fill(struct memory *memory, uint64_t gpa, uint8_t value, uint64_t si
  * RAM up to low_end with its last `acpi_size` bytes as ACPI data, reserved APIC pages and flash,
  * RAM above 4 GiB. ebda is where the loaders' low tables begin.
  */
-size_t memory_e820(const struct memory *memory, uint64_t ebda, uint64_t acpi_size, struct memory_e820_entry *map, size_t max);
+size_t memory_e820(const struct memory *memory, uint64_t ebda, uint64_t acpi_size,
+                   struct memory_e820_entry *map, size_t max);
 
 #endif

@@ -37,9 +37,9 @@ struct vm_config {
     struct vm_image initrd;   // or the first module; size 0: none
     const char *command_line; // may be NULL
     bool hpet;
-    bool end_on_reset;        // a guest reset ends the VM with VM_END_RESET instead of starting it again
+    bool end_on_reset;        // a guest reset ends the VM with VM_END_RESET; else it starts again
     uint16_t debug_exit_port; // isa-debug-exit, 0: none
-    uint32_t watchdog_ms;     // report a vCPU that runs that long with interrupts off and without an exit; 0: never
+    uint32_t watchdog_ms;     // report a vCPU that long without exits and interrupts; 0: never
 };
 
 enum vm_end_reason {
@@ -61,7 +61,8 @@ struct vm_end {
 };
 
 /* Says why not in the log. */
-struct vm *vm_create(struct host *host, const struct engine_ops *ops, struct engine *engine, const struct vm_config *config);
+struct vm *vm_create(struct host *host, const struct engine_ops *ops, struct engine *engine,
+                     const struct vm_config *config);
 /* Only when all its threads are out. */
 void vm_destroy(struct vm *vm);
 
@@ -70,7 +71,8 @@ void vcpu_loop(struct vm *vm, unsigned vcpu);
 
 /* From the device thread. */
 void vm_timer_due(struct vm *vm);
-size_t vm_console_input(struct vm *vm, enum host_console console, const uint8_t *bytes, size_t n); // returns bytes taken
+/* Returns the bytes taken. */
+size_t vm_console_input(struct vm *vm, enum host_console console, const uint8_t *bytes, size_t n);
 void vm_console_ready(struct vm *vm, enum host_console console);
 void vm_power_button(struct vm *vm);
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One virtual CPU: its place between engine, local APIC and machine.
+ *
+ * All fields belong to its own thread (vcpu_loop) but those that are atomic. vcpu_signal() may
+ * come from any thread.
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include "vmm/cpu/state.h"
+#include "vmm/devices/lapic.h"
+#include "vmm/engine.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vm;
+
+/* What waits for the vCPU's thread; bits of vcpu.pending. */
+#define VCPU_INTERRUPT 0x01u // look at local APIC and 8259
+#define VCPU_NMI       0x02u
+#define VCPU_INIT      0x04u
+#define VCPU_SIPI      0x08u
+#define VCPU_STOP      0x10u // the machine ends, or is reset: look at it
+
+enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
+
+struct vcpu {
+    struct vm *vm;
+    unsigned id;
+    const struct engine_ops *ops;
+    struct engine *engine;
+    struct cpu_state *state;
+    struct lapic lapic;
+    enum vcpu_activity activity;
+    bool check;              // interrupts have to be looked at before the next entry
+    bool nmi;                // one NMI waits
+    _Atomic uint32_t pending;
+    _Atomic uint32_t sipi;   // vector of the SIPI that waits
+    _Atomic uint32_t inside; // in, or about to enter, the guest: a signal has to kick
+    _Atomic uint32_t asleep; // waiting for wake
+    struct host_event *wake;
+    uint64_t exits;          // statistics, and what the watchdog compares
+    struct vcpu_msrs *msrs;  // vmm/cpu/msr.h
+};
+
+enum vmm_status vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned id) VMM_MUST_CHECK;
+
+void vcpu_signal(struct vcpu *vcpu, uint32_t bits);
+
+/* The groups are in vcpu->state on return; the second also marks them changed. */
+static inline struct cpu_state *vcpu_need(struct vcpu *vcpu, uint32_t groups)
+{
+    engine_need(vcpu->ops, vcpu->engine, vcpu->id, vcpu->state, groups);
+    return vcpu->state;
+}
+static inline struct cpu_state *vcpu_change(struct vcpu *vcpu, uint32_t groups)
+{
+    vcpu_need(vcpu, groups);
+    vcpu->state->dirty |= groups;
+    return vcpu->state;
+}
+
+/* The guest's TSC now, and setting it. */
+uint64_t vcpu_tsc(const struct vcpu *vcpu);
+void vcpu_set_tsc(struct vcpu *vcpu, uint64_t value);
+
+/*
+ * Inject an exception before the next instruction; over one that waits, by the rules of double
+ * faults (SDM 6.15).
+ */
+#define VCPU_NO_CODE (~0u)
+void vcpu_exception(struct vcpu *vcpu, unsigned vector, uint32_t code);
+
+#endif
