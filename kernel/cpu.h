@@ -11,14 +11,14 @@
 #define KERNEL_CPU_H
 
 #include "kernel/asm.h"
-#include "kernel/regs.h"
 #include "kernel/sched.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct ec;
-struct pio_bitmap;
+struct sc;
 
 #define CPU_FEATURE_SVM          0x1u
 #define CPU_FEATURE_TSC_DEADLINE 0x2u
@@ -31,8 +31,9 @@ struct pio_bitmap;
 struct cpu {
     struct cpu *self;
     uint64_t stack_top;
-    struct ec *current;      // the EC whose registers entry saves: set together with RSP0 by cpu_set_current()
+    struct ec *current_ec;   // entry from user level saves registers here
     uint64_t scratch;        // for the SYSCALL entry
+    struct sc *current_sc;
     uint32_t id;
     uint32_t apic_id;
     uint32_t features;       // CPU_FEATURE_*
@@ -61,13 +62,6 @@ static inline struct cpu *cpu_self(void)
 static inline struct cpu *cpu_of(unsigned id)
 {
     return (struct cpu *)(CPU_BASE + (uint64_t)id * CPU_STRIDE + 0x5000);
-}
-
-/* Makes `ec` the one that entry saves into; regs is its first member. */
-static inline void cpu_set_current(struct ec *ec)
-{
-    __asm__ volatile("movq %0, %%gs:%c2; movq %1, %%gs:%c3"
-                     : : "r"(ec), "r"((uint64_t)ec + REGS_SIZE), "i"(CPU_CURRENT), "i"(CPU_RSP0) : "memory");
 }
 
 /* CPUs that came up; ids 0 to cpu_count() - 1. Constant once kernel_main runs. */

@@ -2,7 +2,7 @@
 KERNEL_SOURCES := $(sort $(wildcard kernel/*.c kernel/*.S))
 $(eval $(call compile-rules,kernel,$(KERNEL_SOURCES),kernel abi lib))
 
-$(O)/graft.elf64: $(call objs,kernel,$(KERNEL_SOURCES)) $(O)/kernel/libcore.a kernel/kernel.ld
+$(O)/graft.elf64: $(call objs,kernel,$(KERNEL_SOURCES)) $(O)/kernel/libg.a kernel/kernel.ld
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
 	@$(CC) -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack,-z,max-page-size=4096 \

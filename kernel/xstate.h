@@ -13,6 +13,9 @@
 #define XSTATE_SSE 2u
 #define XSTATE_AVX 4u
 
+struct cpu;
+
+void xstate_init_cpu(struct cpu *cpu);
 uint64_t xstate_mask(void);     // XCR0 while user ECs run
 uint32_t xstate_size(void);
 void xstate_init(void *area);   // zeroed memory of xstate_size() bytes becomes the initial state
@@ -26,6 +29,11 @@ static inline void xstate_save(void *area)
 static inline void xstate_restore(const void *area)
 {
     __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(0xffffffffu), "d"(0xffffffffu) : "memory");
+}
+
+static inline void xstate_load_xcr0(uint64_t xcr0)
+{
+    __asm__ volatile("xsetbv" : : "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)), "c"(0));
 }
 
 /* An image that others can write: false if the processor refused it (the registers then hold the initial state). */
