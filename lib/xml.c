@@ -540,11 +540,19 @@ static bool at_declaration(const struct xml_parser *p)
     return size == 0 || !is_name_character(c);
 }
 
+/* Does it begin as UTF-16 or UTF-32 does, with a byte order mark or a NUL among its first two bytes (appendix F)? */
+static bool is_wide(const struct xml_parser *p)
+{
+    return at_text(p, "\xfe\xff") || at_text(p, "\xff\xfe") || (left(p) >= 2 && (!p->at[0] || !p->at[1]));
+}
+
 /* document [1] */
 static bool parse_document(struct xml_parser *p)
 {
     bool misc;
 
+    if (is_wide(p))
+        return fail(p, XML_UNSUPPORTED, "only the encoding UTF-8 is supported");
     accept(p, "\xef\xbb\xbf"); // the byte order mark
     if (at_declaration(p)) {
         p->at += strlen("<?xml");

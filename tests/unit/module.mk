@@ -8,3 +8,6 @@ $(call lib-unit-test,containers)
 $(call lib-unit-test,rbtree)
 $(call lib-unit-test,ring,-pthread)
 $(call lib-unit-test,elf)
+
+$(eval $(call unittest,unit-lib-xml,tests/unit/lib_xml.c tests/unit/xml_oracle.c tests/unit/xml_generate.c tests/unit/tap.c,g,\
+    lib tests/unit,-lexpat))
