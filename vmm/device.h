@@ -33,6 +33,9 @@ struct device_field {
 #define DEVICE_KEPT(type, member, n) \
     { #member, offsetof(type, member), sizeof(((type *)0)->member) / (n), n, 0, true }
 
+/* Both members of a class that name its table. */
+#define DEVICE_TABLE(table) .fields = (table), .field_count = sizeof(table) / sizeof((table)[0])
+
 struct device_class {
     const char *name;
     uint32_t version;

@@ -44,7 +44,8 @@ enum lapic_signal {
 
 /* Delivery modes, as in ICR, LVT and redirection entries. */
 enum apic_delivery {
-    APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_SIPI = 6, APIC_EXTINT = 7
+    APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_SIPI = 6,
+    APIC_EXTINT = 7
 };
 
 struct apic_message {
@@ -94,8 +95,8 @@ struct lapic {
 
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
 
-enum vmm_status lapic_init(struct lapic *lapic, struct apic_bus *bus, struct clock *clock, uint32_t id)
-    VMM_MUST_CHECK;
+enum vmm_status lapic_init(struct lapic *lapic, struct apic_bus *bus, struct clock *clock,
+                           uint32_t id) VMM_MUST_CHECK;
 /* INIT: all but the identifier and IA32_APIC_BASE. device_reset() is power-on. */
 void lapic_init_reset(struct lapic *lapic);
 
