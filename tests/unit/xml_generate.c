@@ -253,7 +253,7 @@ size_t xml_mutate(char document[XML_GENERATE_MAX], size_t size, uint64_t *seed)
             size = replace(document, size, at, 1, &byte, 1);
             break;
         case 1:
-            size = replace(document, size, at, length, NULL, 0);
+            size = replace(document, size, at, length, "", 0);
             break;
         case 2:
             size = replace(document, size, random_below(seed, size), 0, document + at, length);
