@@ -8,25 +8,42 @@
 
 #include "lib/align.h"
 
-#define FRAME_SIZE  4096u
-#define FRAME_SHIFT 12
+#define FRAME_SIZE 4096u
 
 struct pd;
 
-/* `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken for the bitmap. */
+/* What the kernel knows of a frame beside its content. */
+struct frame_info {
+    uint32_t next;  // frame list: number of the next frame
+    uint16_t used;  // page or capability table: entries in use
+    uint16_t count; // of frames in this piece, while it is on a list
+};
+
+/* Frames that wait for a grace period, or are reserved. A zeroed list is empty. */
+struct frame_list {
+    uint32_t first; // number + 1
+};
+
+/* `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken for bookkeeping. */
 void pool_init(void *memory, uint64_t phys, uint64_t frames);
 
 /* `count` frames in a row, charged to the PD. NULL: quota or pool used up. */
 void *frame_alloc(struct pd *payer, unsigned count);
 void frame_free(struct pd *payer, void *memory, unsigned count);
 
-uint64_t pool_free(void);   // frames
+struct frame_info *frame_info(const void *frame);
+void frame_list_push(struct frame_list *list, void *memory, unsigned count);
+void *frame_list_pop(struct frame_list *list);
+void frame_list_free(struct frame_list *list, struct pd *payer);
+
+uint64_t pool_free(void); // frames
 uint64_t pool_size(void);
 uint64_t pool_phys(const void *address);
 void *pool_virt(uint64_t phys);
 
-/* Assertion build: the k-th allocation from now (frame or slab object) fails; 0: none does. */
+/* Assertion build: the k-th allocation from now (frames or slab object) fails; 0: none does. */
 void pool_fail_at(uint64_t k);
-bool pool_fail_now(void);
+/* Counts an allocation; true if this is the one to fail. */
+bool pool_fails(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the entry code of exceptions and interrupts calls. Interrupts are off; the stack is the CPU's. They come from user level (the registers
- * of the current EC are saved in it), or from idle (there is no current EC: cpu->current_ec is NULL). Never from other kernel code.
+ * of the current EC are saved in it), or in a window of the kernel's (idle, preemption points), where the handler returns into it.
  */
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
@@ -17,15 +17,10 @@ void interrupt_fired(unsigned source); // a pin (below pin_count), or pin_count 
 void rendezvous_serve(void);
 void wake_serve(void);
 
-/* The end of every interrupt: go on with the current EC, or schedule. */
+/* The end of every interrupt from user level: go on with the current EC, or schedule. */
 _Noreturn void trap_return(void);
 
 /* SYSCALL enters here (MSR LSTAR), kernel/syscall.S. STAR: kernel CS 0x08, SS 0x10; user SS 0x23, CS 0x2b. SFMASK clears all but bit 1. */
 void syscall_entry(void);
-
-/* Boot processor, after the processor, memory map, pool range, interrupts and timer are up; the others, when they are up. */
-struct boot_info;
-_Noreturn void kernel_main(struct boot_info *boot);
-_Noreturn void kernel_main_ap(void);
 
 #endif
