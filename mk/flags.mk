@@ -27,7 +27,7 @@ OPT         := $(OPT-$(MODE))
 SAN-asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN-tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN-cov  := --coverage
-SAN-fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
+SAN-fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN      := $(SAN-$(MODE))
 
 FREESTANDING := -ffreestanding -fno-stack-protector -fno-pic -fno-pie -fno-asynchronous-unwind-tables

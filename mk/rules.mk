@@ -90,3 +90,32 @@ $(O)/host/bin/%:
 .PHONY: unit
 unit: $$(UNIT)
 	prove --nocolor -e '' $(UNIT)
+
+# A fuzz target is a program with libFuzzer's main(); it exists in MODE=fuzz with clang only, which the two targets below select.
+FUZZERS :=
+define fuzzer
+$(call program,fuzz-$(1),$(2),$(3),$(4),-fsanitize=fuzzer $(5))
+FUZZERS += $(1)
+endef
+
+FUZZ_SECONDS ?= 3600
+fuzz-run = $(MAKE) MODE=fuzz CC=clang O=build/fuzz fuzz-run FUZZ_SECONDS=$(1)
+
+# help: make fuzz-short      run every fuzz target, 30 seconds in all
+# help: make fuzz-soak       run every fuzz target for FUZZ_SECONDS (an hour) each
+.PHONY: fuzz-short fuzz-soak fuzz-run
+fuzz-short:
+	$(call fuzz-run,$$((30 / $(words $(FUZZERS)))))
+fuzz-soak:
+	$(call fuzz-run,$(FUZZ_SECONDS))
+fuzz-run: $$(foreach f,$$(FUZZERS),$(O)/host/bin/fuzz-$$(f))
+	@for f in $(FUZZERS); do \
+	    mkdir -p $(O)/corpus/$$f; \
+	    echo "  FUZZ  $$f, $(FUZZ_SECONDS) s"; \
+	    $(O)/host/bin/fuzz-$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -print_final_stats=1 \
+	        -artifact_prefix=$(O)/crash-$$f- \
+	        $$(test ! -f tests/fuzz/$$f.dict || echo -dict=tests/fuzz/$$f.dict) \
+	        $(O)/corpus/$$f $$(ls -d tests/fuzz/seeds/$$f 2>/dev/null) >$(O)/fuzz-$$f.log 2>&1 || \
+	        { tail -40 $(O)/fuzz-$$f.log; exit 1; }; \
+	    grep -a stat::number $(O)/fuzz-$$f.log; \
+	done
