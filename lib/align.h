@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small arithmetic and layout macros. Alignments are powers of two. Every macro yields the type of its operands
- * after the usual conversions; ALIGN_UP wraps when the result does not fit, so bound a hostile value first.
+ * Small arithmetic and layout macros. Alignments are powers of two. Every macro yields the type
+ * of its operands after the usual conversions; ALIGN_UP wraps when the result does not fit, so
+ * bound a hostile value first.
  */
 #ifndef LIB_ALIGN_H
 #define LIB_ALIGN_H

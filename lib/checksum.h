@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Checksums over bytes: ACPI's and SMBIOS's byte sum, and CRC-32 as in GPT, gzip and PNG (ISO 3309, reflected 0xedb88320). */
+/*
+ * Checksums over bytes: ACPI's and SMBIOS's byte sum, and CRC-32 as in GPT, gzip and PNG (ISO
+ * 3309, reflected 0xedb88320).
+ */
 #ifndef LIB_CHECKSUM_H
 #define LIB_CHECKSUM_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The ELF reader. Headers are copied out of the image, so that neither alignment nor class matters after that. */
+/*
+ * The ELF reader. Headers are copied out of the image, so that neither alignment nor class
+ * matters after that.
+ */
 #include "lib/elf.h"
 
 #include "lib/align.h"
@@ -116,7 +119,8 @@ static void read_program_header(const struct elf *elf, unsigned index, struct el
     } else {
         memcpy(&p32, entry, sizeof(p32));
         p64 = (struct elf64_program){
-            p32.type, p32.flags, p32.offset, p32.virtual, p32.physical, p32.file_size, p32.memory_size, p32.align,
+            p32.type, p32.flags, p32.offset, p32.virtual, p32.physical, p32.file_size,
+            p32.memory_size, p32.align,
         };
     }
     *segment = (struct elf_segment){
@@ -140,7 +144,8 @@ enum elf_status elf_segment(const struct elf *elf, unsigned index, struct elf_se
         return ELF_NONE;
     read_program_header(elf, index, segment);
     occupies_memory = segment->type == ELF_SEGMENT_LOAD || segment->type == ELF_SEGMENT_TLS;
-    if (!range_fits(segment->offset, segment->file_size, elf->size) || !is_power_of_two(segment->align))
+    if (!range_fits(segment->offset, segment->file_size, elf->size) ||
+        !is_power_of_two(segment->align))
         return ELF_BAD_SEGMENT;
     if (occupies_memory && (segment->file_size > segment->memory_size ||
                             !range_fits(segment->virtual, segment->memory_size, limit) ||
@@ -149,8 +154,8 @@ enum elf_status elf_segment(const struct elf *elf, unsigned index, struct elf_se
     return ELF_OK;
 }
 
-enum elf_status elf_find_note(const struct elf *elf, const struct elf_segment *segment, const char *owner,
-                              uint32_t type, struct elf_note *note)
+enum elf_status elf_find_note(const struct elf *elf, const struct elf_segment *segment,
+                              const char *owner, uint32_t type, struct elf_note *note)
 {
     const uint8_t *at = elf->data + segment->offset;
     uint64_t left = segment->file_size;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading an ELF program image, ELF32 or ELF64, little endian, from a bounded piece of memory (System V ABI, gABI 4.1,
- * chapters 4 and 5). The image may hold anything: every offset and size is checked before it is used, and what a
- * segment says has been checked when it is handed out. Only headers are read, each once; the image need not
- * be aligned. It must not change between elf_open and the last use: copy it first if another can write to it.
+ * Reading an ELF program image, ELF32 or ELF64, little endian, from a bounded piece of memory
+ * (System V ABI, gABI 4.1, chapters 4 and 5). The image may hold anything: every offset and size
+ * is checked before it is used, and what a segment says has been checked when it is handed out.
+ * Only headers are read, each once; the image need not be aligned. It must not change between
+ * elf_open and the last use: copy it first if another can write to it.
  *
  * Addresses and sizes are in bytes. Nothing is allocated; struct elf refers to the image.
  */
@@ -21,7 +22,8 @@ enum elf_status {
     ELF_BAD_KIND,        // class, byte order or version that is not supported
     ELF_BAD_HEADER,      // an entry size in the header is wrong
     ELF_BAD_TABLE,       // the program header table lies outside of the image
-    ELF_BAD_SEGMENT,     // a segment lies outside of the image, wraps, or is larger in the file than in memory
+    ELF_BAD_SEGMENT,
+    // a segment lies outside of the image, wraps, or is larger in the file than in memory
     ELF_NONE             // no such segment or note
 };
 
@@ -80,12 +82,12 @@ __attribute__((warn_unused_result))
 enum elf_status elf_segment(const struct elf *elf, unsigned index, struct elf_segment *segment);
 
 /*
- * The note of this owner (a terminated string) and type in a NOTE segment, aligned to 4 bytes as notes are. The first
- * that matches; ELF_NONE also when the notes are broken before it.
+ * The note of this owner (a terminated string) and type in a NOTE segment, aligned to 4 bytes as
+ * notes are. The first that matches; ELF_NONE also when the notes are broken before it.
  */
 __attribute__((warn_unused_result))
-enum elf_status elf_find_note(const struct elf *elf, const struct elf_segment *segment, const char *owner,
-                              uint32_t type, struct elf_note *note);
+enum elf_status elf_find_note(const struct elf *elf, const struct elf_segment *segment,
+                              const char *owner, uint32_t type, struct elf_note *note);
 
 /* A sentence for a message. */
 const char *elf_status_text(enum elf_status status);

@@ -28,8 +28,8 @@ static void put_repeated(struct format_sink *sink, char c, size_t count)
 }
 
 /* Put a prefix (sign or 0x) and a body, padded to the width. */
-static void put_padded(struct format_sink *sink, const struct conversion *conversion, const char *prefix,
-                       const char *body, size_t size)
+static void put_padded(struct format_sink *sink, const struct conversion *conversion,
+                       const char *prefix, const char *body, size_t size)
 {
     size_t prefix_size = strlen(prefix);
     size_t used = prefix_size + size;
@@ -48,8 +48,8 @@ static void put_padded(struct format_sink *sink, const struct conversion *conver
         put_repeated(sink, ' ', padding);
 }
 
-static void put_number(struct format_sink *sink, const struct conversion *conversion, const char *prefix,
-                       uint64_t value, unsigned base)
+static void put_number(struct format_sink *sink, const struct conversion *conversion,
+                       const char *prefix, uint64_t value, unsigned base)
 {
     const char *digits = conversion->kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     char text[20]; // as many digits as 2^64 - 1 has in decimal
@@ -88,7 +88,8 @@ static size_t parse_digits(const char **format)
 }
 
 /*
- * Some compilers pass va_list as an array and some do not; a structure around it can be handed on by pointer either way.
+ * Some compilers pass va_list as an array and some do not; a structure around it can be handed on
+ * by pointer either way.
  */
 struct arguments {
     va_list list;
@@ -136,7 +137,8 @@ static struct conversion parse(const char **format, struct arguments *arguments)
 }
 
 /* Put one conversion out; false if it is not one of ours. */
-static bool convert(struct format_sink *sink, struct conversion *conversion, struct arguments *arguments)
+static bool convert(struct format_sink *sink, struct conversion *conversion,
+                    struct arguments *arguments)
 {
     bool longer = conversion->longer;
     char c;
@@ -174,7 +176,8 @@ static bool convert(struct format_sink *sink, struct conversion *conversion, str
     }
 }
 
-_Static_assert(sizeof(long) == 8 && sizeof(long long) == 8 && sizeof(size_t) == 8, "l, ll and z are alike");
+_Static_assert(sizeof(long) == 8 && sizeof(long long) == 8 && sizeof(size_t) == 8,
+               "l, ll and z are alike");
 
 void format_to_va(struct format_sink *sink, const char *format, va_list list)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An intrusive, circular, doubly linked list. The head is a list_node that belongs to no element. An element is on
- * at most one list for each list_node it has; the list owns nothing. A node that is on no list and was initialized
- * points to itself, so removing it twice is harmless. No locking.
+ * An intrusive, circular, doubly linked list. The head is a list_node that belongs to no element.
+ * An element is on at most one list for each list_node it has; the list owns nothing. A node that
+ * is on no list and was initialized points to itself, so removing it twice is harmless. No
+ * locking.
  */
 #ifndef LIB_LIST_H
 #define LIB_LIST_H

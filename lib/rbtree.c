@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The red-black tree (Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, chapter 13), with both mirror
- * images of each case folded into one by the side s of the parent on which a node hangs. NULL is a black leaf.
+ * The red-black tree (Cormen, Leiserson, Rivest, Stein: Introduction to Algorithms, chapter 13),
+ * with both mirror images of each case folded into one by the side s of the parent on which a
+ * node hangs. NULL is a black leaf.
  */
 #include "lib/rbtree.h"
 
@@ -52,7 +53,10 @@ void rb_insert(struct rb_tree *tree, struct rb_node *node)
     node->red = true;
     *link = node;
 
-    /* Only a red node below a red parent is wrong; a red parent is not the root, so there is a grandparent. */
+    /*
+     * Only a red node below a red parent is wrong; a red parent is not the root, so there is a
+     * grandparent.
+     */
     while (is_red(node->parent)) {
         struct rb_node *grand = node->parent->parent;
         int s = side_of(node->parent);
@@ -75,7 +79,10 @@ void rb_insert(struct rb_tree *tree, struct rb_node *node)
     tree->root->red = false;
 }
 
-/* The paths through parent's side s, where node (black or NULL) hangs, have one black node too few. */
+/*
+ * The paths through parent's side s, where node (black or NULL) hangs, have one black node too
+ * few.
+ */
 static void repair(struct rb_tree *tree, struct rb_node *node, struct rb_node *parent)
 {
     while (node != tree->root && !is_red(node)) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An intrusive red-black tree of nodes ordered by a 64-bit key: the base of a range, a deadline, an identifier.
- * The caller sets node->key before the insertion and leaves it alone until the removal. Equal keys are allowed; they keep
- * the order of insertion. The tree owns nothing and allocates nothing; insertion and removal cannot fail and cost
- * at most about twice the logarithm of the size. No locking.
+ * An intrusive red-black tree of nodes ordered by a 64-bit key: the base of a range, a deadline,
+ * an identifier. The caller sets node->key before the insertion and leaves it alone until the
+ * removal. Equal keys are allowed; they keep the order of insertion. The tree owns nothing and
+ * allocates nothing; insertion and removal cannot fail and cost at most about twice the logarithm
+ * of the size. No locking.
  */
 #ifndef LIB_RBTREE_H
 #define LIB_RBTREE_H

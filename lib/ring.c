@@ -12,7 +12,8 @@ enum {
 
 enum ring_status ring_init(struct ring *ring, void *memory, uint32_t capacity, uint32_t entry_size)
 {
-    if (!is_power_of_two(capacity) || capacity > CAPACITY_MAX || entry_size == 0 || entry_size > ENTRY_SIZE_MAX)
+    if (!is_power_of_two(capacity) || capacity > CAPACITY_MAX || entry_size == 0 ||
+        entry_size > ENTRY_SIZE_MAX)
         return RING_BROKEN;
     *ring = (struct ring){
         .shared = memory,

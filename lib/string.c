@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The string functions of the kernel and of components. Copies and fills are the processor's string instructions, eight bytes at
- * a step: fast on hardware, few instructions in an instruction count, no vector registers, and nothing that the
- * compiler could turn into a call of the function itself. The direction flag is clear by the ABI.
+ * The string functions of the kernel and of components. Copies and fills are the processor's
+ * string instructions, eight bytes at a step: fast on hardware, few instructions in an
+ * instruction count, no vector registers, and nothing that the compiler could turn into a call of
+ * the function itself. The direction flag is clear by the ABI.
  */
 #include "lib/string.h"
 

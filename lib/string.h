@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of C's <string.h> that are used, with the standard's contracts (C17 7.24). In the kernel and in components
- * lib/string.c defines them; a program on Linux gets its C library's. Text that is bounded rather than
- * terminated, and numbers in text, are in lib/text.h.
+ * The functions of C's <string.h> that are used, with the standard's contracts (C17 7.24). In the
+ * kernel and in components lib/string.c defines them; a program on Linux gets its C library's.
+ * Text that is bounded rather than terminated, and numbers in text, are in lib/text.h.
  */
 #ifndef LIB_STRING_H
 #define LIB_STRING_H

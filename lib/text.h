@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bounded text: copies that always end, and numbers. `size` is the number of bytes of text, which need not be
- * terminated. A number parser takes all of the text or fails, and a failure leaves the result alone.
+ * Bounded text: copies that always end, and numbers. `size` is the number of bytes of text, which
+ * need not be terminated. A number parser takes all of the text or fails, and a failure leaves
+ * the result alone.
  */
 #ifndef LIB_TEXT_H
 #define LIB_TEXT_H
@@ -10,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Copy a terminated string into a buffer of `size` bytes (> 0), cut if need be, always terminated. False if it was cut. */
+/*
+ * Copy a terminated string into a buffer of `size` bytes (> 0), cut if need be, always
+ * terminated. False if it was cut.
+ */
 bool text_copy(char *buffer, size_t size, const char *text);
 
 /* Is this text the terminated string? */

@@ -5,11 +5,11 @@
 size_t utf8_decode(const char *text, size_t size, uint32_t *character)
 {
     static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    uint8_t first = size ? (uint8_t)text[0] : 0xff;
-    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+    uint8_t first = size ? (uint8_t)text[0] : 0x80;
+    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
     uint32_t value = length == 1 ? first : first & (0x7fu >> length);
 
-    if (length == 0 || length > size)
+    if (length == 0 || length > size || first >= 0xf8)
         return 0;
     for (size_t i = 1; i < length; i++) {
         if (((uint8_t)text[i] & 0xc0) != 0x80)

@@ -8,7 +8,10 @@
 
 #define UTF8_MAX 4 // bytes of one character
 
-/* Decode the character at the start of `size` bytes. Returns its length, 0 if it is invalid or cut off. */
+/*
+ * Decode the character at the start of `size` bytes. Returns its length, 0 if it is invalid or
+ * cut off.
+ */
 size_t utf8_decode(const char *text, size_t size, uint32_t *character);
 
 /* Encode a valid character. Returns its length. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The XML parser: recursive descent over the productions of XML 1.0 (numbers in brackets), with a stack of open elements of its own.
- * Every function that can fail returns false after fail() has noted why; the first failure ends the parse.
+ * The XML parser: recursive descent over the productions of XML 1.0 (numbers in brackets), with a
+ * stack of open elements of its own. Every function that can fail returns false after fail() has
+ * noted why; the first failure ends the parse.
  */
 #include "lib/xml.h"
 
@@ -134,7 +135,7 @@ static bool pass_character(struct xml_parser *p)
     size_t size = utf8_decode(p->at, left(p), &c);
 
     if (size == 0)
-        return malformed(p, p->at == p->end ? "the document ends too early" : "this is not valid UTF-8");
+        return malformed(p, p->at == p->end ? "the document ends too early" : "invalid UTF-8");
     if (!is_character(c))
         return malformed(p, "a character that XML does not allow");
     p->at += size;
@@ -202,7 +203,8 @@ static bool parse_reference(struct xml_parser *p, char text[UTF8_MAX], size_t *s
     static const struct {
         const char *reference;
         char character;
-    } entities[] = { { "&lt;", '<' }, { "&gt;", '>' }, { "&amp;", '&' }, { "&quot;", '"' }, { "&apos;", '\'' } };
+    } entities[] = { { "&lt;", '<' }, { "&gt;", '>' }, { "&amp;", '&' }, { "&quot;", '"' },
+                     { "&apos;", '\'' } };
     uint32_t character;
 
     if (accept(p, "&#")) {
@@ -240,7 +242,8 @@ static bool pass_instruction(struct xml_parser *p)
 
     if (!pass_name(p))
         return false;
-    if (p->at - target == 3 && (target[0] | 32) == 'x' && (target[1] | 32) == 'm' && (target[2] | 32) == 'l')
+    if (p->at - target == 3 && (target[0] | 32) == 'x' && (target[1] | 32) == 'm' &&
+        (target[2] | 32) == 'l')
         return malformed(p, "an XML declaration may only stand at the very beginning");
     if (accept(p, "?>"))
         return true;
@@ -267,7 +270,10 @@ static bool pass_misc(struct xml_parser *p, bool *found)
     return true;
 }
 
-/* A pseudo-attribute of the declaration: name, Eq [25] and a quoted value, which begins at *value. */
+/*
+ * A pseudo-attribute of the declaration: name, Eq [25] and a quoted value, which begins at
+ * *value.
+ */
 static bool parse_declared(struct xml_parser *p, const char *name, const char **value, size_t *size)
 {
     char quote;
@@ -301,8 +307,8 @@ static bool is_version_1(const char *value, size_t size)
 
 static bool is_utf8_name(const char *value, size_t size)
 {
-    return size == 5 && (value[0] | 32) == 'u' && (value[1] | 32) == 't' && (value[2] | 32) == 'f' &&
-           value[3] == '-' && value[4] == '8';
+    return size == 5 && (value[0] | 32) == 'u' && (value[1] | 32) == 't' &&
+           (value[2] | 32) == 'f' && value[3] == '-' && value[4] == '8';
 }
 
 /* XMLDecl [23], after "<?xml". */
@@ -429,7 +435,8 @@ static bool parse_start_tag(struct xml_parser *p)
             return false;
     }
     if (p->handler->start &&
-        !go_on(p, p->handler->start(p->context, p->line, p->scratch, p->attributes, p->attribute_count)))
+        !go_on(p, p->handler->start(p->context, p->line, p->scratch, p->attributes,
+                                    p->attribute_count)))
         return false;
     return !empty || end_element(p);
 }
@@ -540,10 +547,14 @@ static bool at_declaration(const struct xml_parser *p)
     return size == 0 || !is_name_character(c);
 }
 
-/* Does it begin as UTF-16 or UTF-32 does, with a byte order mark or a NUL among its first two bytes (appendix F)? */
+/*
+ * Does it begin as UTF-16 or UTF-32 does, with a byte order mark or a NUL among its first two
+ * bytes (appendix F)?
+ */
 static bool is_wide(const struct xml_parser *p)
 {
-    return at_text(p, "\xfe\xff") || at_text(p, "\xff\xfe") || (left(p) >= 2 && (!p->at[0] || !p->at[1]));
+    return at_text(p, "\xfe\xff") || at_text(p, "\xff\xfe") ||
+           (left(p) >= 2 && (!p->at[0] || !p->at[1]));
 }
 
 /* document [1] */

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A streaming parser for XML 1.0 documents in memory, without allocation: it checks that the document is well-formed and
- * calls a handler for each start tag, piece of text, and end tag. Where expat is at hand it can feed the same handler.
+ * A streaming parser for XML 1.0 documents in memory, without allocation: it checks that the
+ * document is well-formed and calls a handler for each start tag, piece of text, and end tag.
+ * Where expat is at hand it can feed the same handler.
  *
- * UTF-8 only, with or without a byte order mark. Entities are the five predefined ones and character references. Namespaces are
- * not interpreted. Deviations from the recommendation (fifth edition), all of them clean rejections:
- *   XML_UNSUPPORTED  a document type declaration; another encoding than UTF-8; a version other than 1.x
- *   XML_LIMIT        more than XML_DEPTH_MAX elements inside each other, XML_ATTRIBUTES_MAX attributes in a tag, XML_NAME_MAX bytes
- *                    in a name, or XML_SCRATCH bytes in the names and values of one tag
+ * UTF-8 only, with or without a byte order mark. Entities are the five predefined ones and
+ * character references. Namespaces are not interpreted. Deviations from the recommendation (fifth
+ * edition), all of them clean rejections:
+ *   XML_UNSUPPORTED  a document type declaration; another encoding than UTF-8; a version other
+ *                    than 1.x
+ *   XML_LIMIT        more than XML_DEPTH_MAX elements inside each other, XML_ATTRIBUTES_MAX
+ *                    attributes in a tag, XML_NAME_MAX bytes in a name, or XML_SCRATCH bytes in
+ *                    the names and values of one tag
  * Line ends are normalized (2.11) and attribute values too, all of them as CDATA (3.3.3).
  *
  * The document must not change during the parse: copy it first if another can write to it.
@@ -37,16 +41,21 @@ struct xml_attribute {
 };
 
 /*
- * The events, in document order. Each returns false to stop the parse; each may be NULL. What the pointers refer to is valid during the call
- * only. Text comes in any number of pieces, never terminated, in elements only. An empty element has a start and an end.
+ * The events, in document order. Each returns false to stop the parse; each may be NULL. What the
+ * pointers refer to is valid during the call only. Text comes in any number of pieces, never
+ * terminated, in elements only. An empty element has a start and an end.
  */
 struct xml_handler {
-    bool (*start)(void *context, unsigned line, const char *name, const struct xml_attribute *attributes, size_t count);
+    bool (*start)(void *context, unsigned line, const char *name,
+                  const struct xml_attribute *attributes, size_t count);
     bool (*text)(void *context, const char *text, size_t size);
     bool (*end)(void *context, const char *name);
 };
 
-/* The parser's memory, about 10 KiB: static or on the stack. After a failure `line` (from 1) and `message` say where and why. */
+/*
+ * The parser's memory, about 10 KiB: static or on the stack. After a failure `line` (from 1) and
+ * `message` say where and why.
+ */
 struct xml_parser {
     unsigned line;
     const char *message;

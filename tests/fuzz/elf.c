@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzz target: whatever lib/elf.h hands out lies inside the image, and a segment inside the address space. */
+/*
+ * Fuzz target: whatever lib/elf.h hands out lies inside the image, and a segment inside the
+ * address space.
+ */
 #include <stdlib.h>
 
 #include "lib/elf.h"

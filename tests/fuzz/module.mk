@@ -1,5 +1,4 @@
-# Fuzz targets for libFuzzer. Inputs in seeds/NAME/ are run first, NAME.dict helps the mutations; what a run finds of interest is kept in
-# build/fuzz/corpus/NAME for the next one.
-#   $(eval $(call fuzzer,NAME,SOURCES,LIBRARIES,USES,LINK FLAGS))   may stand in any module.mk below tests/
+# Fuzz targets for libFuzzer. Inputs in seeds/NAME/ are run first, NAME.dict helps the mutations;
+# what a run finds of interest is kept in build/fuzz/corpus/NAME for the next one.
 $(eval $(call fuzzer,xml,tests/fuzz/xml.c tests/unit/xml_oracle.c,g,lib tests/unit,-lexpat))
 $(eval $(call fuzzer,elf,tests/fuzz/elf.c,g,lib))

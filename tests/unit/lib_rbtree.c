@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/rbtree.h against a sorted array under random insertions and removals, with the tree's own rules checked. */
+/*
+ * lib/rbtree.h against a sorted array under random insertions and removals, with the tree's own
+ * rules checked.
+ */
 #include "lib/rbtree.h"
 
 #include <string.h>
@@ -20,7 +23,10 @@ struct model {
     size_t count;
 };
 
-/* The black height below node, or -1 if a rule is broken: no red child of a red node, equal black heights, sound links. */
+/*
+ * The black height below node, or -1 if a rule is broken: no red child of a red node, equal black
+ * heights, sound links.
+ */
 static int black_height(const struct rb_node *node)
 {
     int heights[2];
@@ -98,8 +104,8 @@ static bool step(struct model *m, uint64_t *seed, uint64_t keys)
         model_insert(m, node);
     }
     m->inserted[index] = !m->inserted[index];
-    return black_height(m->tree.root) >= 0 && !(m->tree.root && m->tree.root->red) && order_agrees(m) &&
-           searches_agree(m, random_below(seed, keys + 2));
+    return black_height(m->tree.root) >= 0 && !(m->tree.root && m->tree.root->red) &&
+           order_agrees(m) && searches_agree(m, random_below(seed, keys + 2));
 }
 
 int main(void)

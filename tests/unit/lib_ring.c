@@ -79,13 +79,18 @@ static void check_limits(void)
     struct ring producer, consumer;
     uint32_t value = 1;
 
-    ok(ring_init(&producer, memory, 3, 4) == RING_BROKEN && ring_init(&producer, memory, 0, 4) == RING_BROKEN &&
-       ring_init(&producer, memory, 2, 0) == RING_BROKEN && ring_init(&producer, memory, 2, 65537) == RING_BROKEN &&
+    ok(ring_init(&producer, memory, 3, 4) == RING_BROKEN &&
+       ring_init(&producer, memory, 0, 4) == RING_BROKEN &&
+       ring_init(&producer, memory, 2, 0) == RING_BROKEN &&
+       ring_init(&producer, memory, 2, 65537) == RING_BROKEN &&
        ring_init(&producer, memory, 0x80000000u, 4) == RING_BROKEN, "impossible shapes");
-    ok(ring_init(&producer, memory, 2, 4) == RING_OK && ring_init(&consumer, memory, 2, 4) == RING_OK, "a good one");
-    ok(ring_take(&consumer, &value) == RING_EMPTY && ring_free(&producer) == 2 && ring_used(&consumer) == 0, "empty");
+    ok(ring_init(&producer, memory, 2, 4) == RING_OK &&
+       ring_init(&consumer, memory, 2, 4) == RING_OK, "a good one");
+    ok(ring_take(&consumer, &value) == RING_EMPTY && ring_free(&producer) == 2 &&
+       ring_used(&consumer) == 0, "empty");
     ok(ring_put(&producer, &value) == RING_OK && ring_put(&producer, &value) == RING_OK &&
-       ring_put(&producer, &value) == RING_FULL && ring_free(&producer) == 0 && ring_used(&consumer) == 2, "full");
+       ring_put(&producer, &value) == RING_FULL && ring_free(&producer) == 0 &&
+       ring_used(&consumer) == 2, "full");
     free(memory);
 }
 
@@ -94,19 +99,24 @@ static void check_wrap(void)
 {
     struct ring_shared *memory = new_memory(4, 4);
     struct ring producer, consumer;
-    bool right = ring_init(&producer, memory, 4, 4) == RING_OK && ring_init(&consumer, memory, 4, 4) == RING_OK;
+    bool right = ring_init(&producer, memory, 4, 4) == RING_OK &&
+                 ring_init(&consumer, memory, 4, 4) == RING_OK;
 
     producer.position = consumer.position = memory->produced = memory->consumed = UINT32_MAX - 5;
     for (uint32_t i = 0; i < 100; i++) {
         uint32_t out = 0;
 
-        right = right && ring_put(&producer, &i) == RING_OK && ring_take(&consumer, &out) == RING_OK && out == i;
+        right = right && ring_put(&producer, &i) == RING_OK &&
+                ring_take(&consumer, &out) == RING_OK && out == i;
     }
     ok(right, "the positions wrap");
     free(memory);
 }
 
-/* The other side writes anything: every answer is one of the four, and the sanitizers see no access outside. */
+/*
+ * The other side writes anything: every answer is one of the four, and the sanitizers see no
+ * access outside.
+ */
 static void check_hostile(void)
 {
     struct ring_shared *memory = new_memory(4, 8);
@@ -115,9 +125,11 @@ static void check_hostile(void)
     unsigned broken = 0, wrong = ring_init(&ring, memory, 4, 8) != RING_OK;
 
     memory->consumed = 1;
-    ok(ring_put(&ring, &entry) == RING_BROKEN && ring_free(&ring) == 0, "a consumer ahead of the producer");
+    ok(ring_put(&ring, &entry) == RING_BROKEN && ring_free(&ring) == 0,
+       "a consumer ahead of the producer");
     memory->produced = 5;
-    ok(ring_take(&ring, &entry) == RING_BROKEN && ring_used(&ring) == 0, "a producer too far ahead");
+    ok(ring_take(&ring, &entry) == RING_BROKEN && ring_used(&ring) == 0,
+       "a producer too far ahead");
     for (unsigned i = 0; i < 20000; i++) {
         uint32_t near = ring.position + (uint32_t)random_below(&seed, 12) - 6;
 

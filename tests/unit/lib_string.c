@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/string.c against the C library. The file is compiled in here under other names, since a program on Linux already has
- * functions of these names.
+ * lib/string.c against the C library. The file is compiled in here under other names, since a
+ * program on Linux already has functions of these names.
  */
 #include <stdint.h>
 #include <string.h>
@@ -97,6 +97,7 @@ int main(void)
     }
     is_u64(copies, ROUNDS, "memcpy, memmove and memset do what the C library's do");
     is_u64(comparisons, ROUNDS, "the comparisons and searches too");
-    ok(graft_strchr("abc", 0) != NULL && graft_strchr("abc", 'd') == NULL, "strchr finds the terminator and nothing else");
+    ok(graft_strchr("abc", 0) != NULL && graft_strchr("abc", 'd') == NULL,
+       "strchr finds the terminator and nothing else");
     return tap_done();
 }

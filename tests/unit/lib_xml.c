@@ -22,7 +22,8 @@ struct sample {
 
 static const struct sample samples[] = {
     { "<a/>", XML_OK, 0 },
-    { "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\" standalone='no' ?>\n<a b='c' d = \"&lt;&#x41;\">x</a >\n", XML_OK, 0 },
+    { "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\" standalone='no' ?>\n"
+      "<a b='c' d = \"&lt;&#x41;\">x</a >\n", XML_OK, 0 },
     { "<?xml-stylesheet href='x'?><a>&#10;\r\n<![CDATA[<b>]]]]>]]&gt;</a><!-- end -->", XML_OK, 0 },
     { "", XML_MALFORMED, 1 },
     { "\n\n  text", XML_MALFORMED, 3 },
@@ -66,9 +67,10 @@ static void check_samples(void)
         const struct sample *sample = &samples[i];
         struct xml_verdict verdict = xml_oracle_compare(sample->document, strlen(sample->document));
 
-        if (!ok(verdict.ours == sample->status && (verdict.ours == XML_OK || verdict.our_line == sample->line) &&
-                verdict.agrees, "sample %zu", i))
-            tap_note("status %d, line %u: %s; expat: %s", verdict.ours, verdict.our_line, verdict.our_message,
+        if (!ok(verdict.ours == sample->status && verdict.agrees &&
+                (verdict.ours == XML_OK || verdict.our_line == sample->line), "sample %zu", i))
+            tap_note("status %d, line %u: %s; expat: %s", verdict.ours, verdict.our_line,
+                     verdict.our_message,
                      verdict.expat_message ? verdict.expat_message : "accepted");
     }
 }
@@ -78,8 +80,8 @@ static enum xml_status parse(const char *document, const struct xml_handler *han
     return xml_parse(&parser, document, strlen(document), handler, context);
 }
 
-static bool stop_at_b(void *context, unsigned line, const char *name, const struct xml_attribute *attributes,
-                      size_t count)
+static bool stop_at_b(void *context, unsigned line, const char *name,
+                      const struct xml_attribute *attributes, size_t count)
 {
     const char **value = context;
 
@@ -95,13 +97,16 @@ static void check_handler(void)
     struct xml_handler handler = { .start = stop_at_b };
     const char *value = NULL;
 
-    ok(parse("<a>\n<b x='y' key='a &amp; b'>", &handler, &value) == XML_STOPPED, "the handler stops the parse");
+    ok(parse("<a>\n<b x='y' key='a &amp; b'>", &handler, &value) == XML_STOPPED,
+       "the handler stops the parse");
     is_str(value, "right", "it saw the line and the attributes");
-    ok(parse("<a><c/></a>", &handler, &value) == XML_OK, "handlers that are not set are not called");
+    ok(parse("<a><c/></a>", &handler, &value) == XML_OK,
+       "handlers that are not set are not called");
 }
 
 /* Repeat a piece count times between a head and a tail, with a number in the place of each #. */
-static enum xml_status parse_repeated(const char *head, const char *piece, size_t count, const char *tail)
+static enum xml_status parse_repeated(const char *head, const char *piece, size_t count,
+                                      const char *tail)
 {
     static const struct xml_handler handler = { 0 };
     char *document;
@@ -129,8 +134,10 @@ static void check_limits(void)
 {
     ok(parse_repeated("", "<a>", XML_DEPTH_MAX + 1, "") == XML_LIMIT, "one element too deep");
     ok(parse_repeated("", "<a>", XML_DEPTH_MAX, "") == XML_MALFORMED, "the deepest is reached");
-    ok(parse_repeated("<a", " n#=''", XML_ATTRIBUTES_MAX, "/>") == XML_OK, "as many attributes as allowed");
-    ok(parse_repeated("<a", " n#=''", XML_ATTRIBUTES_MAX + 1, "/>") == XML_LIMIT, "one attribute too many");
+    ok(parse_repeated("<a", " n#=''", XML_ATTRIBUTES_MAX, "/>") == XML_OK,
+       "as many attributes as allowed");
+    ok(parse_repeated("<a", " n#=''", XML_ATTRIBUTES_MAX + 1, "/>") == XML_LIMIT,
+       "one attribute too many");
     ok(parse_repeated("<", "n", XML_NAME_MAX, "/>") == XML_OK, "the longest name");
     ok(parse_repeated("<", "n", XML_NAME_MAX + 1, "/>") == XML_LIMIT, "one byte longer");
     ok(parse_repeated("<a b='", "v", XML_SCRATCH - 5, "'/>") == XML_OK, "the longest tag");
@@ -150,7 +157,8 @@ static void check_utf8(void)
 
         expected++;
         if (valid)
-            right += utf8_decode(text, size, &back) == size && back == c && utf8_decode(text, size - 1, &back) == 0;
+            right += utf8_decode(text, size, &back) == size && back == c &&
+                     utf8_decode(text, size - 1, &back) == 0;
         else
             right += utf8_decode(text, size, &back) == 0;
     }
@@ -165,7 +173,8 @@ static size_t generate_broken(char *document, uint64_t *seed)
 }
 
 /* Returns how many were accepted by both. */
-static unsigned check_against_expat(const char *what, generate *source, unsigned rounds, uint64_t seed)
+static unsigned check_against_expat(const char *what, generate *source, unsigned rounds,
+                                    uint64_t seed)
 {
     static char document[XML_GENERATE_MAX];
     unsigned agreed = 0, accepted = 0;
@@ -178,8 +187,10 @@ static unsigned check_against_expat(const char *what, generate *source, unsigned
         memcpy(copy, document, size);
         verdict = xml_oracle_compare(copy, size);
         if (!verdict.agrees)
-            tap_note("%s %u: status %d, line %u: %s; expat: %s; %.*s", what, i, verdict.ours, verdict.our_line,
-                     verdict.our_message, verdict.expat_message ? verdict.expat_message : "accepted", (int)size, document);
+            tap_note("%s %u: status %d, line %u: %s; expat: %s; %.*s", what, i, verdict.ours,
+                     verdict.our_line, verdict.our_message,
+                     verdict.expat_message ? verdict.expat_message : "accepted", (int)size,
+                     document);
         agreed += verdict.agrees;
         accepted += verdict.agrees && verdict.ours == XML_OK;
         free(copy);
@@ -197,9 +208,11 @@ int main(int count, char **arguments)
     check_handler();
     check_limits();
     check_utf8();
-    is_u64(check_against_expat("well-formed", xml_generate, rounds, 7), rounds, "all of them were accepted");
+    is_u64(check_against_expat("well-formed", xml_generate, rounds, 7), rounds,
+           "all of them were accepted");
     accepted = check_against_expat("broken", generate_broken, rounds, 8);
-    ok(accepted > rounds / 50 && accepted < rounds / 2, "some breaks leave a document whole, most do not");
+    ok(accepted > rounds / 50 && accepted < rounds / 2,
+       "some breaks leave a document whole, most do not");
     check_against_expat("token", xml_generate_tokens, rounds * 4, 9);
     return tap_done();
 }

@@ -1,5 +1,7 @@
 # Unit tests on Linux: one program a file, each speaking TAP.
-lib-unit-test = $(eval $(call unittest,unit-lib-$(1),tests/unit/lib_$(1).c tests/unit/tap.c,g,lib tests/unit,$(2)))
+#   $(call lib-unit-test,NAME,LINK FLAGS,MORE SOURCES)   lib_NAME.c with lib
+lib-unit-test = $(eval $(call unittest,unit-lib-$(1),\
+    tests/unit/lib_$(1).c tests/unit/tap.c $(3),g,lib tests/unit,$(2)))
 
 $(call lib-unit-test,string)
 $(call lib-unit-test,text)
@@ -8,6 +10,4 @@ $(call lib-unit-test,containers)
 $(call lib-unit-test,rbtree)
 $(call lib-unit-test,ring,-pthread)
 $(call lib-unit-test,elf)
-
-$(eval $(call unittest,unit-lib-xml,tests/unit/lib_xml.c tests/unit/xml_oracle.c tests/unit/xml_generate.c tests/unit/tap.c,g,\
-    lib tests/unit,-lexpat))
+$(call lib-unit-test,xml,-lexpat,tests/unit/xml_oracle.c tests/unit/xml_generate.c)

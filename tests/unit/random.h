@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Repeatable random numbers for tests (splitmix64). The state is the seed: print it before a round to be able to
- * repeat the round.
+ * Repeatable random numbers for tests (splitmix64). The state is the seed: print it before a
+ * round to be able to repeat the round.
  */
 #ifndef TESTS_UNIT_RANDOM_H
 #define TESTS_UNIT_RANDOM_H

@@ -32,7 +32,8 @@ bool ok(bool condition, const char *name, ...)
 bool is_u64(uint64_t got, uint64_t expected, const char *name)
 {
     if (!report(got == expected, name))
-        tap_note("got %" PRIu64 " (0x%" PRIx64 "), expected %" PRIu64 " (0x%" PRIx64 ")", got, got, expected, expected);
+        tap_note("got %" PRIu64 " (0x%" PRIx64 "), expected %" PRIu64 " (0x%" PRIx64 ")", got, got,
+                 expected, expected);
     return got == expected;
 }
 
@@ -41,7 +42,8 @@ bool is_str(const char *got, const char *expected, const char *name)
     bool equal = got && expected ? strcmp(got, expected) == 0 : got == expected;
 
     if (!report(equal, name))
-        tap_note("got \"%s\", expected \"%s\"", got ? got : "(null)", expected ? expected : "(null)");
+        tap_note("got \"%s\", expected \"%s\"", got ? got : "(null)",
+                 expected ? expected : "(null)");
     return equal;
 }
 

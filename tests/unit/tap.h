@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A producer of TAP, the Test Anything Protocol, for unit tests: one line a check on standard output, the plan at the
- * end. A program's main() makes its checks and returns tap_done(). Every check returns whether it passed. What fails is
- * explained in lines that begin with #. One thread only.
+ * A producer of TAP, the Test Anything Protocol, for unit tests: one line a check on standard
+ * output, the plan at the end. A program's main() makes its checks and returns tap_done(). Every
+ * check returns whether it passed. What fails is explained in lines that begin with #. One thread
+ * only.
  */
 #ifndef TESTS_UNIT_TAP_H
 #define TESTS_UNIT_TAP_H

@@ -23,17 +23,20 @@ static const char *const names[] = {
 };
 
 static const char *const words[] = {
-    "text", " ", "\n", "\r\n", "\r", "\t", "]]", "]", ">", "&lt;", "&gt;", "&amp;", "&quot;", "&apos;", "&#65;", "&#x20AC;",
-    "&#10;", "&#xD;", "&#9;", "&#x10FFFF;", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "0", "=", "/", "-", "--", "?",
-    "!", "\x7f", "\xef\xbb\xbf", "\xee\x80\x80",
+    "text", " ", "\n", "\r\n", "\r", "\t", "]]", "]", ">", "&lt;", "&gt;", "&amp;", "&quot;",
+    "&apos;", "&#65;", "&#x20AC;", "&#10;", "&#xD;", "&#9;", "&#x10FFFF;", "\xc3\xa4",
+    "\xe2\x82\xac", "\xf0\x9f\x98\x80", "0", "=", "/", "-", "--", "?", "!", "\x7f",
+    "\xef\xbb\xbf", "\xee\x80\x80",
 };
 
 /* What breaks documents, and now and then does not. */
 static const char *const tokens[] = {
-    "<", "</", ">", "/>", "<!--", "-->", "<![CDATA[", "]]>", "<?", "?>", "<?xml version='1.0'?>", "<?xml", "<!DOCTYPE", "&", "&#", "&#x",
-    ";", "&nbsp;", "&#0;", "&#xD800;", "&#xFFFF;", "&#x110000;", "&lt", "'", "\"", "=", " ", "a", "b", "<a>", "</a>", "<a", " a='1'",
-    " b=\"2\"", "--", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xef\xbf\xbe", "\xef\xbf\xbf", "\xf4\x90\x80\x80", "\xe2\x82", "\x01", "\x1f",
-    "\r", "\n", "xml", "XML", "version='1.1'", "encoding='utf-8'", "encoding='latin1'", "standalone='yes'",
+    "<", "</", ">", "/>", "<!--", "-->", "<![CDATA[", "]]>", "<?", "?>", "<?xml version='1.0'?>",
+    "<?xml", "<!DOCTYPE", "&", "&#", "&#x", ";", "&nbsp;", "&#0;", "&#xD800;", "&#xFFFF;",
+    "&#x110000;", "&lt", "'", "\"", "=", " ", "a", "b", "<a>", "</a>", "<a", " a='1'", " b=\"2\"",
+    "--", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xef\xbf\xbe", "\xef\xbf\xbf", "\xf4\x90\x80\x80",
+    "\xe2\x82", "\x01", "\x1f", "\r", "\n", "xml", "XML", "version='1.1'", "encoding='utf-8'",
+    "encoding='latin1'", "standalone='yes'",
 };
 
 #define PICK(g, array) ((array)[random_below((g)->seed, ARRAY_SIZE(array))])
@@ -226,7 +229,8 @@ size_t xml_generate_tokens(char document[XML_GENERATE_MAX], uint64_t *seed)
 }
 
 /* Put `size` bytes in the place of `removed` bytes at `at`. */
-static size_t replace(char *document, size_t total, size_t at, size_t removed, const char *bytes, size_t size)
+static size_t replace(char *document, size_t total, size_t at, size_t removed, const char *bytes,
+                      size_t size)
 {
     char copy[16];
 

@@ -53,8 +53,8 @@ static bool log_end(void *context, const char *name)
     return true;
 }
 
-static bool our_start(void *context, unsigned line, const char *name, const struct xml_attribute *attributes,
-                      size_t count)
+static bool our_start(void *context, unsigned line, const char *name,
+                      const struct xml_attribute *attributes, size_t count)
 {
     log_start(context, line, name);
     for (size_t i = 0; i < count; i++)
@@ -97,9 +97,11 @@ static const char *run_expat(struct log *log, const char *document, size_t size)
     return message;
 }
 
-static enum xml_status run_ours(struct xml_parser *parser, struct log *log, const char *document, size_t size)
+static enum xml_status run_ours(struct xml_parser *parser, struct log *log, const char *document,
+                                size_t size)
 {
-    static const struct xml_handler handler = { .start = our_start, .text = log_text, .end = log_end };
+    static const struct xml_handler handler = { .start = our_start, .text = log_text,
+                                                .end = log_end };
     enum xml_status status = xml_parse(parser, document, size, &handler, log);
 
     fflush(log->stream);
@@ -131,9 +133,11 @@ struct xml_verdict xml_oracle_compare(const char *document, size_t size)
     case XML_OK:
         if (verdict.expat_message)
             verdict.agrees = !is_ascii(document, size) &&
-                             strcmp(verdict.expat_message, XML_ErrorString(XML_ERROR_INVALID_TOKEN)) == 0;
+                             strcmp(verdict.expat_message,
+                                    XML_ErrorString(XML_ERROR_INVALID_TOKEN)) == 0;
         else
-            verdict.agrees = ours.size == theirs.size && memcmp(ours.bytes, theirs.bytes, ours.size) == 0;
+            verdict.agrees = ours.size == theirs.size &&
+                memcmp(ours.bytes, theirs.bytes, ours.size) == 0;
         break;
     case XML_MALFORMED:
         verdict.agrees = verdict.expat_message != NULL;
