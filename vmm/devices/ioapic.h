@@ -32,7 +32,8 @@ struct ioapic {
  * MADT.
  */
 enum vmm_status ioapic_init(struct ioapic *ioapic, struct memory_bus *memory,
-                            struct host_mutex *lock, struct apic_bus *bus, uint8_t id) VMM_MUST_CHECK;
+                            struct host_mutex *lock, struct apic_bus *bus,
+                            uint8_t id) VMM_MUST_CHECK;
 void ioapic_set(void *ioapic, unsigned pin, bool level);
 /* End of a level-triggered interrupt. Takes the machine lock: not to be called with it held. */
 void ioapic_eoi(void *ioapic, uint8_t vector);

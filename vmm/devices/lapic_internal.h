@@ -11,7 +11,8 @@
 /* Registers: xAPIC offset / 16, x2APIC MSR - 0x800. */
 enum {
     REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a,
-    REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18,
+    REG_EOI = 0x0b, REG_RRD = 0x0c, REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f,
+    REG_ISR = 0x10, REG_TMR = 0x18,
     REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR = 0x30, REG_ICR_HIGH = 0x31, REG_LVT = 0x32,
     REG_TIMER_COUNT = 0x38, REG_TIMER_NOW = 0x39, REG_TIMER_DIV = 0x3e, REG_SELF_IPI = 0x3f
 };
