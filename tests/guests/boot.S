@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a test guest begins: Multiboot 1, 32-bit protected mode, paging off. */
+
+        .code32
+        .section .multiboot, "a"
+        .balign 4
+        .long   0x1badb002, 0x00000003, -(0x1badb002 + 0x00000003)
+
+        .text
+        .globl  _start
+_start: mov     $stack_top, %esp
+        push    $0
+        popf
+        push    %ebx
+        push    %eax
+        call    guest_main
+1:      cli
+        hlt
+        jmp     1b
+
+/* Interrupt entries: vector and error code (0 where the processor pushes none) on the stack, then the common part. */
+        .altmacro
+        .macro  entry n
+        .balign 16
+        .if !(\n == 8 || (\n >= 10 && \n <= 14) || \n == 17)
+        push    $0
+        .endif
+        push    $\n
+        jmp     common
+        .endm
+
+        .balign 16
+        .globl  entries
+entries:
+        .set    n, 0
+        .rept   256
+        entry   %n
+        .set    n, n + 1
+        .endr
+
+common: pusha
+        cld
+        push    %esp
+        call    guest_interrupt
+        add     $4, %esp
+        popa
+        add     $8, %esp
+        iret
+
+        .bss
+        .balign 16
+        .skip   16384
+stack_top:
