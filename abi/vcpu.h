@@ -95,7 +95,7 @@ struct abi_vcpu {
     uint8_t  shadow;     // 1: in an interrupt shadow (STI, MOV SS)
     uint8_t  cr8;
     uint8_t  nmi_blocked;
-    uint8_t  pad0;
+    uint8_t  window_priority; // with REQUEST_WINDOW: report once it is above CR8 (1-15), or whatever CR8 is (0)
     /* The exit. */
     uint32_t reason;
     uint32_t insn_len;   // of the exiting instruction where the processor says, else 0

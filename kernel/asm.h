@@ -40,5 +40,31 @@
 #define CPU_STACK_TOP 8
 #define CPU_CURRENT   16 // current_ec
 #define CPU_SCRATCH   24
+#define CPU_RSP0      0x4f9c // TSS.RSP0: end of the current EC's struct regs
+
+/* Offsets in struct regs (kernel/regs.h). */
+#define REGS_R15    0
+#define REGS_R14    8
+#define REGS_R13    16
+#define REGS_R12    24
+#define REGS_R11    32
+#define REGS_R10    40
+#define REGS_R9     48
+#define REGS_R8     56
+#define REGS_RDI    64
+#define REGS_RSI    72
+#define REGS_RBP    80
+#define REGS_RBX    88
+#define REGS_RDX    96
+#define REGS_RCX    104
+#define REGS_RAX    112
+#define REGS_VECTOR 120
+#define REGS_ERROR  128
+#define REGS_RIP    136
+#define REGS_CS     144
+#define REGS_RFLAGS 152
+#define REGS_RSP    160
+#define REGS_SS     168
+#define REGS_SIZE   176
 
 #endif

@@ -32,7 +32,13 @@ uint64_t boot_take(struct boot_info *boot, uint64_t size, uint64_t align, enum a
 /* Physical memory as a pointer while booting; NULL if not all of it is below 4 GiB. */
 void *boot_map(uint64_t phys, uint64_t size);
 
-/* Removes the one-to-one mapping everywhere and lets the other CPUs go on to kernel_main_ap() (kernel/trap.h). `boot` itself stays readable. */
+/* The start of the objects: called once on the boot CPU with interrupts off, after all CPUs are up; does not return. */
+_Noreturn void kernel_main(struct boot_info *boot);
+
+/* Called by each other CPU after boot_finish(): its scheduler. */
+_Noreturn void kernel_main_ap(void);
+
+/* Removes the one-to-one mapping everywhere and lets the other CPUs go on to kernel_main_ap(). `boot` itself stays readable. */
 void boot_finish(struct boot_info *boot);
 
 #endif

@@ -11,6 +11,7 @@
 #define KERNEL_CPU_H
 
 #include "kernel/asm.h"
+#include "kernel/regs.h"
 #include "kernel/sched.h"
 
 #include <stdbool.h>
@@ -28,10 +29,12 @@ struct sc;
 #define CPU_FEATURE_DECODE       0x20u
 #define CPU_FEATURE_PAGE_1G      0x40u
 
+#define CPU_ASID_CHECKED 64u
+
 struct cpu {
     struct cpu *self;
     uint64_t stack_top;
-    struct ec *current_ec;   // entry from user level saves registers here
+    struct ec *current_ec;   // entry from user level saves registers here: set by cpu_set_current()
     uint64_t scratch;        // for the SYSCALL entry
     struct sc *current_sc;
     uint32_t id;
@@ -40,13 +43,13 @@ struct cpu {
     uint32_t asid_count;     // SVM: tags 1 to asid_count - 1
     uint32_t asid_next;
     uint64_t asid_generation;
+    uint64_t asid_owner[CPU_ASID_CHECKED]; // assertion build: serial of the vCPU that used a tag since the last flush
     uint64_t vcpu_serial;    // last given to a vCPU of this CPU
     uint64_t fs_base;        // what MSR FS_BASE holds; whoever runs an EC compares and loads
     uint64_t xcr0;           // what XCR0 holds now
     uint64_t area_phys;
     uint64_t pio_loaded[2];  // frames in the window on the I/O permission bitmap, 0 none
-    uint32_t apic_ticks_per_ms;
-    uint32_t online;
+    uint32_t online;         // set by itself at the end of cpu_init
     uint16_t vector_source[VECTOR_DEVICE_COUNT]; // interrupt source of a vector + 1, 0 free
     struct sched sched;
 };
@@ -62,6 +65,13 @@ static inline struct cpu *cpu_self(void)
 static inline struct cpu *cpu_of(unsigned id)
 {
     return (struct cpu *)(CPU_BASE + (uint64_t)id * CPU_STRIDE + 0x5000);
+}
+
+/* Makes `ec` the one that entry saves into; struct regs is its first member. */
+static inline void cpu_set_current(struct ec *ec)
+{
+    __asm__ volatile("movq %0, %%gs:%c2; movq %1, %%gs:%c3"
+                     : : "r"(ec), "r"((uint64_t)ec + REGS_SIZE), "i"(CPU_CURRENT), "i"(CPU_RSP0) : "memory");
 }
 
 /* CPUs that came up; ids 0 to cpu_count() - 1. Constant once kernel_main runs. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exceptions and interrupts (APM volume 2, 8.9). Those of user code save its registers in the current EC and start
- * at the top of the CPU's kernel stack, which holds nothing then. In the kernel interrupts only come in its windows (cpu_take_interrupts,
+ * Exceptions and interrupts (APM volume 2, 8.9). From user code the processor and the code here push straight into the
+ * current EC (TSS.RSP0), then the CPU's kernel stack is taken up from its top. In the kernel interrupts only come in its windows (cpu_take_interrupts,
  * cpu_idle) and are handled on the stack in use.
  */
 #include "kernel/asm.h"
-#include "kernel/offsets.h"
 
     .macro stub vector
     .balign 16
@@ -73,31 +72,11 @@ entry:
     testb $3, 24(%rsp)
     jz entry_kernel
     swapgs
-    pushq %rax
-    movq %gs:CPU_CURRENT, %rax
-    movq %rcx, EC_RCX(%rax)
-    movq %rdx, EC_RDX(%rax)
-    movq %rbx, EC_RBX(%rax)
-    movq %rbp, EC_RBP(%rax)
-    movq %rsi, EC_RSI(%rax)
-    movq %rdi, EC_RDI(%rax)
-    movq %r8, EC_R8(%rax)
-    movq %r9, EC_R9(%rax)
-    movq %r10, EC_R10(%rax)
-    movq %r11, EC_R11(%rax)
-    movq %r12, EC_R12(%rax)
-    movq %r13, EC_R13(%rax)
-    movq %r14, EC_R14(%rax)
-    movq %r15, EC_R15(%rax)
-    popq EC_RAX(%rax)
-    popq %rdi
-    popq %rsi
-    popq EC_RIP(%rax)
-    popq %rcx
-    popq EC_RFLAGS(%rax)
-    popq EC_RSP(%rax)
-    movq %gs:CPU_STACK_TOP, %rsp
+    push_registers
     cld
+    movq REGS_VECTOR(%rsp), %rdi
+    movq REGS_ERROR(%rsp), %rsi
+    movq %gs:CPU_STACK_TOP, %rsp
     xorl %ebp, %ebp
     call interrupt_from_user
 
@@ -107,6 +86,15 @@ entry_kernel:
     movq %rsp, %rdi
     call interrupt_from_kernel
     pop_registers
+    iretq
+
+    /* Back to user code with all of struct regs, RDI = struct regs of the current EC. */
+    .balign 16
+    .global entry_return
+entry_return:
+    movq %rdi, %rsp
+    pop_registers
+    swapgs
     iretq
 
     /* #DF and #MC, on stacks of their own; GS may be the user's. */

@@ -18,6 +18,9 @@
 #define INTERRUPT_PIN_MAX 240u
 #define INTERRUPT_MSI_MAX 128u
 
+/* Boot CPU, once. */
+void interrupt_init(unsigned pins);
+
 /* Routes a source to a CPU, unmasked. flags: enum abi_int_flags. Fills address and data (0 for pins). ABI_BAD_DEVICE, ABI_BAD_CPU. */
 enum abi_status interrupt_route(unsigned source, unsigned cpu, unsigned flags, uint64_t *address, uint64_t *data)
     __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
 /* Multiboot 1 and 2 information structures. */
 #include "kernel/multiboot.h"
 
+#include "kernel/asm.h"
 #include "kernel/memory_map.h"
 #include "lib/string.h"
 #include "lib/text.h"

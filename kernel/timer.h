@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The CPU's one-shot timer, in TSC ticks (all CPUs share one TSC rate; ticks a millisecond: timer_khz()).
- * At expiry the CPU calls timer_expired() (kernel/trap.h). It may fire early by less than a microsecond's rounding or when the
+ * At expiry the CPU calls timer_expired() (kernel/trap.h). It may fire early by less than a microsecond (rounding), or when the
  * distance exceeds the counter: the handler compares with tsc_now() and arms again.
  */
 #ifndef KERNEL_TIMER_H
@@ -16,6 +16,7 @@ static inline uint64_t tsc_now(void)
     return (uint64_t)high << 32 | low;
 }
 
+void timer_calibrate(void);        // boot CPU, once
 void timer_arm(uint64_t deadline); // a deadline in the past fires at once
 void timer_disarm(void);
 uint64_t timer_khz(void);

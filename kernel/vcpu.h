@@ -23,9 +23,12 @@ struct vcpu {
     uint64_t serial;          // never reused on its CPU: for the tag invariant
     uint64_t asid_generation;
     uint64_t xcr0;            // the guest's
+    uint32_t exceptions;      // those that the VM process wants
     uint64_t dr[4];           // the guest's while not in the processor
     bool entered;             // in the guest: the page's GPR and CORE groups are stale and not to be read
     bool dr_live;             // the guest owns the debug registers
+    bool own_dr;              // the VM process wants accesses to the debug registers
+    bool windows;             // an interrupt window or the end of NMI blocking is being waited for
     bool nmi_blocked;
     bool nmi_step;            // single-stepping the IRET that ends the blocking
 };
