@@ -108,6 +108,29 @@ static void check_32(void)
     ok(elf_segment(&elf, 0, &segment) == ELF_BAD_SEGMENT, "a segment beyond 4 GiB in ELF32");
 }
 
+/* Two notes; the last one's data ends with the segment, without padding. */
+static void check_notes(void)
+{
+    static const uint8_t notes[] = {
+        2, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 'A', 0, 0, 0, 1, 2, 3, 4, 5, 0, 0, 0,
+        2, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 'A', 0, 0, 0, 6, 7, 8,
+    };
+    uint8_t *copy = malloc(sizeof(notes)); // exactly as large, for the sanitizer
+    struct elf elf = { .data = copy, .size = sizeof(notes) };
+    struct elf_segment segment = { .type = ELF_SEGMENT_NOTE, .file_size = sizeof(notes) };
+    struct elf_note note;
+
+    memcpy(copy, notes, sizeof(notes));
+    ok(elf_find_note(&elf, &segment, "A", 1, &note) == ELF_OK && note.data_size == 5 &&
+       memcmp(note.data, notes + 16, 5) == 0, "the first of two notes");
+    ok(elf_find_note(&elf, &segment, "A", 2, &note) == ELF_OK && note.data_size == 3 &&
+       memcmp(note.data, notes + 40, 3) == 0, "the second one, at the very end");
+    ok(elf_find_note(&elf, &segment, "A", 3, &note) == ELF_NONE, "there is no third one");
+    segment.file_size--;
+    ok(elf_find_note(&elf, &segment, "A", 2, &note) == ELF_NONE, "a note that is cut off");
+    free(copy);
+}
+
 /* Open with a piece of the header changed. */
 #define OPEN_WITH(change, size, expected) \
     do { \
@@ -203,6 +226,7 @@ int main(void)
 {
     check_64();
     check_32();
+    check_notes();
     check_errors();
     check_mutations();
     return tap_done();

@@ -59,12 +59,15 @@ static void check_unknown(void)
 {
     char buffer[64];
     char format[] = "%d %q %s"; // the last conversion stands at 6
+    char left_zeros[] = "%-05d|";
     size_t (*unchecked)(char *, size_t, const char *, ...) = format_string;
 
     unchecked(buffer, sizeof(buffer), format, 1);
     is_str(buffer, "1 %q %s", "an unknown conversion ends the conversions");
     unchecked(buffer, sizeof(buffer), format + 6, NULL);
     is_str(buffer, "(null)", "a null string");
+    unchecked(buffer, sizeof(buffer), left_zeros, -7);
+    is_str(buffer, "-7   |", "zeros do not pad on the right");
     format[1] = 0;
     unchecked(buffer, sizeof(buffer), format);
     is_str(buffer, "%", "a lonely percent sign at the end");

@@ -25,6 +25,8 @@ static const struct sample samples[] = {
     { "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"utf-8\" standalone='no' ?>\n"
       "<a b='c' d = \"&lt;&#x41;\">x</a >\n", XML_OK, 0 },
     { "<?xml-stylesheet href='x'?><a>&#10;\r\n<![CDATA[<b>]]]]>]]&gt;</a><!-- end -->", XML_OK, 0 },
+    { "<a-.0\xc2\xb7\xcc\x80/>", XML_OK, 0 },
+    { "<\xc2\xb7/>", XML_MALFORMED, 1 },
     { "", XML_MALFORMED, 1 },
     { "\n\n  text", XML_MALFORMED, 3 },
     { "<a>\n<b>\n</a>", XML_MALFORMED, 3 },
@@ -165,6 +167,25 @@ static void check_utf8(void)
     is_u64(right, expected, "UTF-8 of every character, there and back");
 }
 
+/* Every character in more bytes than it needs. */
+static void check_overlong(void)
+{
+    unsigned accepted = 0;
+
+    for (uint32_t c = 0; c < 0x10000; c++) {
+        char four[] = { (char)0xf0, (char)(0x80 | c >> 12), (char)(0x80 | (c >> 6 & 0x3f)),
+                        (char)(0x80 | (c & 0x3f)) };
+        char three[] = { (char)(0xe0 | c >> 12), four[2], four[3] };
+        char two[] = { (char)(0xc0 | c >> 6), four[3] };
+        uint32_t back;
+
+        accepted += utf8_decode(four, 4, &back) != 0;
+        accepted += c < 0x800 && utf8_decode(three, 3, &back) != 0;
+        accepted += c < 0x80 && utf8_decode(two, 2, &back) != 0;
+    }
+    is_u64(accepted, 0, "overlong UTF-8 is invalid");
+}
+
 typedef size_t generate(char *document, uint64_t *seed);
 
 static size_t generate_broken(char *document, uint64_t *seed)
@@ -208,6 +229,7 @@ int main(int count, char **arguments)
     check_handler();
     check_limits();
     check_utf8();
+    check_overlong();
     is_u64(check_against_expat("well-formed", xml_generate, rounds, 7), rounds,
            "all of them were accepted");
     accepted = check_against_expat("broken", generate_broken, rounds, 8);
