@@ -58,6 +58,7 @@ void svm_init_cpu(struct cpu *cpu)
     if (cpu->asid_count > CPU_ASID_CHECKED)
         cpu->asid_count = CPU_ASID_CHECKED;
 #endif
+    cpu->asid_generation = 1; // a new vCPU has 0: no tag
     cpu->asid_next = cpu->asid_count;
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, cpu->area_phys + 13 * PAGE_SIZE);
@@ -207,7 +208,6 @@ static void describe_exit(struct vcpu *v, uint64_t code)
     s->fetched = 0;
     if (code == EXIT_NPF) {
         describe(v, ABI_EXIT_MEMORY, b->exit_info1, b->exit_info2);
-        s->insn_len = 0;
         s->fetched = b->fetched < INSN_MAX ? b->fetched : INSN_MAX;
         if (s->fetched)
             memcpy(s->bytes, b->bytes, sizeof(s->bytes));
@@ -305,29 +305,29 @@ static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
     }
 }
 
-/* The reply to the VM process. */
+/* The reply to the VM process, with the groups it wants at such an exit. */
 static void finish(struct vcpu *v, uint64_t code)
 {
     struct abi_vcpu *s = v->state;
     v->entered = false;
-    if (code == EXIT_INVALID) {
+    s->valid = ABI_VCPU_GPR | ABI_VCPU_CORE;
+    s->insn_len = 0;
+    s->exits++;
+    if ((uint32_t)code == EXIT_INVALID) {
         /* The page still holds what was loaded; the VMCB may not. */
         describe(v, ABI_EXIT_INVALID, svm_offending_groups(v->vmcb), 0);
-        s->insn_len = 0;
+        return;
+    }
+    svm_store_core(v);
+    if (code == EXIT_RECALLED) {
+        __atomic_store_n(&s->recall, 0, __ATOMIC_SEQ_CST);
+        describe(v, ABI_EXIT_RECALL, 0, 0);
+    } else if (code == EXIT_NMI_WINDOW) {
+        describe(v, ABI_EXIT_NMIWINDOW, 0, 0);
     } else {
-        svm_store_core(v);
-        if (code == EXIT_RECALLED || code == EXIT_NMI_WINDOW) {
-            describe(v, code == EXIT_RECALLED ? ABI_EXIT_RECALL : ABI_EXIT_NMIWINDOW, 0, 0);
-            s->insn_len = 0;
-            if (code == EXIT_RECALLED)
-                __atomic_store_n(&s->recall, 0, __ATOMIC_SEQ_CST);
-        } else {
-            describe_exit(v, code);
-        }
+        describe_exit(v, code);
     }
     uint32_t want = s->want[s->reason & 31] & ABI_VCPU_ALL & ~(uint32_t)(ABI_VCPU_GPR | ABI_VCPU_CORE);
-    s->valid = ABI_VCPU_GPR | ABI_VCPU_CORE;
-    s->exits++;
     if (want)
         svm_store_groups(v, want);
 }

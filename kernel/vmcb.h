@@ -99,7 +99,7 @@ enum {
     EXIT_VMLOAD, EXIT_VMSAVE, EXIT_STGI, EXIT_CLGI, EXIT_SKINIT, EXIT_RDTSCP, EXIT_WBINVD = 0x89, EXIT_MONITOR, EXIT_MWAIT,
     EXIT_XSETBV = 0x8d, EXIT_NPF = 0x400
 };
-#define EXIT_INVALID (~0ull)
+#define EXIT_INVALID 0xffffffffu // low half: QEMU 7.2 writes only that
 /* Not the processor's: the sticky bit was set before entry, and the IRET that ended NMI blocking is done. */
 #define EXIT_RECALLED   0x1000ull
 #define EXIT_NMI_WINDOW 0x1001ull
