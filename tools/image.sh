@@ -1,0 +1,125 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Put together what Graft boots: one directory with a file for each boot module and a list of them in boot order.
+# The ROM name of a module is the name of its file.
+#   tools/image.sh dir OUT          from the settings in the environment (below), OUT/modules being the list
+#   tools/image.sh iso OUT.iso      an image that GRUB boots under BIOS and UEFI, with one VM (same settings)
+# Settings: mode (release), vms (1), cpus (1), memory_mib (256), words (the guest's command line),
+#   kernel (build/guest/bzImage), initrd (build/guest/initrd, or none), initrd1.. override it for one VM,
+#   core_words (core's command line), fault (a fault to inject: see doc/testing.md)
+set -eu
+
+: "${mode:=release}" "${vms:=1}" "${cpus:=1}" "${memory_mib:=256}" "${words:=console=ttyS0}"
+: "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}"
+
+xml_text()
+{
+    local s=$1
+    s=${s//&/&amp;}
+    s=${s//</&lt;}
+    s=${s//>/&gt;}
+    s=${s//\"/&quot;}
+    printf '%s' "$s"
+}
+
+vm_start()
+{
+    local n=$1 initrd_attribute=''
+    [ "$initrd" = none ] || initrd_attribute=" initrd=\"initrd$n\""
+    cat <<END
+  <start name="vm$n" binary="vmm" ram="$((memory_mib + 16))M" caps="2000" quota="8M" priority="64" restart="on-fault">
+    <config>
+      <vm memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$initrd_attribute cmdline="$(xml_text "$words")"/>
+    </config>
+    <route>
+      <service name="terminal"><child name="terminal"/></service>
+      <any-service><parent/></any-service>
+    </route>
+  </start>
+END
+}
+
+configuration()
+{
+    local n
+    echo '<config>'
+    cat <<END
+  <start name="uart" binary="uart" ram="1M" priority="100">
+    <provides><service name="uart"/></provides>
+  </start>
+  <start name="terminal" binary="terminal" ram="2M" priority="90">
+    <provides><service name="terminal"/></provides>
+    <route>
+      <service name="uart"><child name="uart"/></service>
+      <any-service><parent/></any-service>
+    </route>
+  </start>
+END
+    for n in $(seq "$vms"); do
+        vm_start "$n"
+    done
+    echo '</config>'
+}
+
+place()
+{
+    ln -sfn "$(readlink -f "$2")" "$1"
+}
+
+image_dir()
+{
+    local out=$1 n name own
+    mkdir -p "$out"
+    for name in core init uart terminal vmm; do
+        [ -e "build/$mode/bin/$name" ] && place "$out/$name" "build/$mode/bin/$name"
+    done
+    configuration >"$out/config"
+    place "$out/kernel" "$kernel"
+    {
+        echo "core $core_words"
+        for name in init config uart terminal vmm kernel; do
+            [ -e "$out/$name" ] && echo "$name"
+        done
+        for n in $(seq "$vms"); do
+            [ "$initrd" = none ] && continue
+            own=initrd$n
+            place "$out/$own" "${!own:-$initrd}"
+            echo "$own"
+        done
+    } >"$out/modules"
+}
+
+image_iso()
+{
+    local out=$1 work name rest
+    work=$(mktemp -d build/iso.XXXXXX)
+    mkdir -p "$work/tree/boot/grub"
+    image_dir "$work/modules"
+    cp "build/$mode/graft.elf32" "$work/tree/boot/graft"
+    {
+        echo 'set timeout=0'
+        echo 'serial --unit=0 --speed=115200'
+        echo 'terminal_input console serial'
+        echo 'terminal_output console serial'
+        echo 'menuentry "Graft" {'
+        echo '  multiboot2 /boot/graft'
+        while read -r name rest; do
+            cp -L "$work/modules/$name" "$work/tree/boot/$name"
+            echo "  module2 /boot/$name $name $rest"
+        done <"$work/modules/modules"
+        echo '}'
+    } >"$work/tree/boot/grub/grub.cfg"
+    if ! grub-mkrescue -o "$out.new" "$work/tree" >"$work/log" 2>&1; then
+        tail -n 5 "$work/log" >&2
+        rm -rf "$work"
+        return 1
+    fi
+    mv "$out.new" "$out"
+    rm -rf "$work"
+}
+
+case ${1:-} in
+dir) image_dir "$2" ;;
+iso) image_iso "$2" ;;
+*) echo "usage: see the head of tools/image.sh" >&2; exit 2 ;;
+esac
