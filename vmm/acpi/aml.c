@@ -321,8 +321,8 @@ void aml_res_memory32(struct aml *a, bool writable, uint32_t base, uint32_t leng
 }
 
 /* Word, double word and quad word address space descriptors: one layout, three widths. */
-static void address_space(struct aml *a, uint8_t tag, unsigned width, uint8_t type, uint8_t specific, uint64_t first,
-                          uint64_t last)
+static void address_space(struct aml *a, uint8_t tag, unsigned width, uint8_t type,
+                          uint8_t specific, uint64_t first, uint64_t last)
 {
     aml_op(a, tag);
     put_le(a, 3 + 5 * width, 2);

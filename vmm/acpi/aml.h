@@ -2,10 +2,11 @@
 /*
  * A small AML writer (ACPI 6.3, chapter 20): byte code goes into a buffer that the caller owns.
  *
- * Objects with a package length (scope, device, method, package, resource buffer) are opened by their function and
- * closed, innermost first, by aml_close(). Running out of room, nesting too deeply or giving a malformed name sets
- * `failed`, after which nothing more is written: the caller tests it once, at the end, with aml_finish().
- * Names are given as in ASL with every segment spelled out or shorter ("\\_SB.PCI0"); they are padded with '_'.
+ * Objects with a package length (scope, device, method, package, resource buffer) are opened by
+ * their function and closed, innermost first, by aml_close(). Running out of room, nesting too
+ * deeply or giving a malformed name sets `failed`, after which nothing more is written: the caller
+ * tests it once, at the end, with aml_finish(). Names are given as in ASL with every segment
+ * spelled out or shorter ("\\_SB.PCI0"); they are padded with '_'.
  */
 #ifndef VMM_ACPI_AML_H
 #define VMM_ACPI_AML_H

@@ -30,10 +30,11 @@ enum vmm_status boot_fail(struct boot *boot, enum vmm_status status, const char 
     return status;
 }
 
-bool boot_put(struct boot *boot, const void *data, size_t size, uint64_t align, uint64_t min, uint64_t max,
-              uint64_t *at)
+bool boot_put(struct boot *boot, const void *data, size_t size, uint64_t align, uint64_t min,
+              uint64_t max, uint64_t *at)
 {
-    return place_lowest(&boot->place, size, align, min, max, at) && memory_write(boot->memory, *at, data, size);
+    return place_lowest(&boot->place, size, align, min, max, at) &&
+           memory_write(boot->memory, *at, data, size);
 }
 
 const char *boot_text(const char *text)
@@ -50,13 +51,16 @@ static enum vmm_status nothing_fits(struct boot *boot)
         return boot_fail(boot, VMM_BAD_IMAGE, "a kernel image expected, %lu bytes came", size);
     if (memcmp(f, "\x7f" "ELF", 4) == 0)
         return boot_fail(boot, VMM_BAD_IMAGE,
-                         "this ELF image has neither a Multiboot header nor a PVH note: nothing says how to start it");
-    return boot_fail(boot, VMM_BAD_IMAGE,
-                     "bzImage, Multiboot or PVH kernel expected; the file begins with %02x %02x %02x %02x", f[0], f[1],
-                     f[2], f[3]);
+                         "this ELF image has neither a Multiboot header nor a PVH note: nothing "
+                         "says how to start it");
+    return boot_fail(
+        boot, VMM_BAD_IMAGE,
+        "bzImage, Multiboot or PVH kernel expected; the file begins with %02x %02x %02x %02x", f[0],
+        f[1], f[2], f[3]);
 }
 
-enum vmm_status boot_load(struct boot *boot, struct memory *memory, const struct boot_request *request)
+enum vmm_status boot_load(struct boot *boot, struct memory *memory,
+                          const struct boot_request *request)
 {
     enum vmm_status status;
 
@@ -68,7 +72,8 @@ enum vmm_status boot_load(struct boot *boot, struct memory *memory, const struct
             continue;
         status = formats[i].load(boot);
         if (status == VMM_OK && !entry_tables(&boot->entry, memory, &boot->place))
-            status = boot_fail(boot, VMM_NO_MEMORY, "no room for descriptor and page tables in low RAM");
+            status = boot_fail(boot, VMM_NO_MEMORY,
+                               "no room for descriptor and page tables in low RAM");
         return status;
     }
     return nothing_fits(boot);

@@ -2,14 +2,15 @@
 /*
  * Loading a guest kernel directly, without firmware: the format is found out from the image.
  *
- *   bzImage       Linux boot protocol 2.02 and later, 64-bit entry where the kernel has one, else 32-bit
- *   Multiboot 2   ELF or address tag, version 2.0 of the specification
- *   Multiboot 1   ELF or address fields ("a.out kludge"), version 0.6.96
- *   PVH           ELF with the Xen note 18 (PHYS32_ENTRY), start info version 1
+ *   bzImage       Linux boot protocol 2.02 and later, 64-bit entry where the kernel has one, else
+ * 32-bit Multiboot 2   ELF or address tag, version 2.0 of the specification Multiboot 1   ELF or
+ * address fields ("a.out kludge"), version 0.6.96 PVH           ELF with the Xen note 18
+ * (PHYS32_ENTRY), start info version 1
  *
- * If an ELF image offers several, they are tried in the order above. The images are files from somewhere: every number in
- * them is hostile. They stay the caller's; a machine that resets calls boot_load() again, over memory
- * as it then is. The firmware's tables (vmm/acpi/firmware.h) are written first and given by address.
+ * If an ELF image offers several, they are tried in the order above. The images are files from
+ * somewhere: every number in them is hostile. They stay the caller's; a machine that resets calls
+ * boot_load() again, over memory as it then is. The firmware's tables (vmm/acpi/firmware.h) are
+ * written first and given by address.
  */
 #ifndef VMM_BOOT_BOOT_H
 #define VMM_BOOT_BOOT_H
@@ -49,14 +50,15 @@ struct boot {
 };
 
 /* On success boot->entry is what entry_apply() takes. `boot` is scratch space of the caller's. */
-enum vmm_status boot_load(struct boot *boot, struct memory *memory, const struct boot_request *request) VMM_MUST_CHECK;
+enum vmm_status boot_load(struct boot *boot, struct memory *memory,
+                          const struct boot_request *request) VMM_MUST_CHECK;
 
 /* For the loaders: note why, return the status. */
 __attribute__((format(printf, 3, 4)))
 enum vmm_status boot_fail(struct boot *boot, enum vmm_status status, const char *format, ...);
 /* Find room in [min, max) from below, write there. False if there is none. */
-bool boot_put(struct boot *boot, const void *data, size_t size, uint64_t align, uint64_t min, uint64_t max,
-              uint64_t *at) VMM_MUST_CHECK;
+bool boot_put(struct boot *boot, const void *data, size_t size, uint64_t align, uint64_t min,
+              uint64_t max, uint64_t *at) VMM_MUST_CHECK;
 /* The command line, or "" for NULL. */
 const char *boot_text(const char *text);
 

@@ -87,7 +87,8 @@ static void put(uint8_t *p, unsigned bytes, uint64_t v)
 
 bool bzimage_detect(const uint8_t *image, size_t size)
 {
-    return size >= 2 * SECTOR && memcmp(image + Z_MAGIC, "HdrS", 4) == 0 && get(image + Z_BOOT_FLAG, 2) == 0xaa55;
+    return size >= 2 * SECTOR && memcmp(image + Z_MAGIC, "HdrS", 4) == 0 &&
+           get(image + Z_BOOT_FLAG, 2) == 0xaa55;
 }
 
 static enum vmm_status read_sizes(struct boot *boot, struct header *h)
@@ -98,19 +99,23 @@ static enum vmm_status read_sizes(struct boot *boot, struct header *h)
 
     h->version = (unsigned)get(f + Z_VERSION, 2);
     if (h->version < PROTOCOL_MIN)
-        return boot_fail(boot, VMM_UNSUPPORTED, "bzImage: boot protocol 2.02 or later expected, the kernel has %u.%02u",
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "bzImage: boot protocol 2.02 or later expected, the kernel has %u.%02u",
                          h->version >> 8, h->version & 0xff);
     if (!(f[Z_LOADFLAGS] & LOADED_HIGH))
-        return boot_fail(boot, VMM_UNSUPPORTED, "bzImage expected, this is a zImage (not loaded high)");
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "bzImage expected, this is a zImage (not loaded high)");
     h->setup_size = (sectors + 1) * SECTOR;
     if (h->setup_size >= boot->request->size)
-        return boot_fail(boot, VMM_BAD_IMAGE, "bzImage: %lu bytes of setup code expected, the file has %lu in all",
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "bzImage: %lu bytes of setup code expected, the file has %lu in all",
                          h->setup_size, boot->request->size);
     h->kernel_size = boot->request->size - h->setup_size;
     /* Before 2.04 the upper half of the field is not to be relied on. */
     code = get(f + Z_SYSSIZE, h->version >= 0x204 ? 4 : 2) * 16;
     if (code > ALIGN_UP(h->kernel_size, 16ul))
-        return boot_fail(boot, VMM_BAD_IMAGE, "bzImage: truncated, %lu bytes of kernel expected, %lu there",
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "bzImage: truncated, %lu bytes of kernel expected, %lu there",
                          (unsigned long)code, h->kernel_size);
     return VMM_OK;
 }
@@ -127,7 +132,8 @@ static enum vmm_status read_header(struct boot *boot, struct header *h)
     h->relocatable = h->version >= 0x205 && f[Z_RELOCATABLE] != 0;
     h->alignment = h->version >= 0x205 ? (uint32_t)get(f + Z_ALIGNMENT, 4) : 0;
     if (h->relocatable && !is_power_of_two(h->alignment))
-        return boot_fail(boot, VMM_BAD_IMAGE, "bzImage: alignment 0x%x is not a power of two", h->alignment);
+        return boot_fail(boot, VMM_BAD_IMAGE, "bzImage: alignment 0x%x is not a power of two",
+                         h->alignment);
     h->preferred = h->version >= 0x20a ? get(f + Z_PREFERRED, 8) : MEMORY_EXTENDED;
     h->init_size = h->version >= 0x20a ? get(f + Z_INIT_SIZE, 4) : 0;
     h->init_size = MAX(h->init_size, (uint64_t)h->kernel_size);
@@ -138,15 +144,21 @@ static enum vmm_status read_header(struct boot *boot, struct header *h)
 static enum vmm_status place_kernel(struct boot *boot, const struct header *h, uint64_t *at)
 {
     *at = h->preferred;
-    /* A kernel loaded below its preferred address decompresses to that address all the same, so look above only. */
-    if (place_take(&boot->place, *at, h->init_size) != VMM_OK &&
-        (!h->relocatable ||
-         !place_lowest(&boot->place, h->init_size, h->alignment, h->preferred, boot->memory->low_end, at)))
-        return boot_fail(boot, VMM_NO_MEMORY, "bzImage: needs 0x%lx bytes of RAM at 0x%lx%s, RAM ends at 0x%lx",
-                         h->init_size, h->preferred, h->relocatable ? " or above" : "", boot->memory->low_end);
-    if (*at + h->init_size > boot->memory->low_end) // preferred above 4 GiB: the page tables end there
-        return boot_fail(boot, VMM_UNSUPPORTED, "bzImage: load address below 4 GiB expected, the kernel prefers 0x%lx",
+    if (h->preferred >= MEMORY_HIGH)
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "bzImage: load address below 4 GiB expected, the kernel prefers 0x%lx",
                          h->preferred);
+    /*
+     * A kernel loaded below its preferred address decompresses to that address all the same, so
+     * look above only.
+     */
+    if (place_take(&boot->place, *at, h->init_size) != VMM_OK &&
+        (!h->relocatable || !place_lowest(&boot->place, h->init_size, h->alignment, h->preferred,
+                                          boot->memory->low_end, at)))
+        return boot_fail(boot, VMM_NO_MEMORY,
+                         "bzImage: needs 0x%lx bytes of RAM at 0x%lx%s, RAM ends at 0x%lx",
+                         h->init_size, h->preferred, h->relocatable ? " or above" : "",
+                         boot->memory->low_end);
     if (!memory_write(boot->memory, *at, boot->request->image + h->setup_size, h->kernel_size))
         return boot_fail(boot, VMM_BAD_RANGE, "bzImage: 0x%lx is not RAM", *at);
     return VMM_OK;
@@ -158,15 +170,18 @@ static enum vmm_status place_initrd(struct boot *boot, const struct header *h, u
     uint64_t end, at;
 
     if (boot->request->module_count > 1)
-        return boot_fail(boot, VMM_UNSUPPORTED, "Linux takes one initial RAM disk, %lu modules were given",
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "Linux takes one initial RAM disk, %lu modules were given",
                          boot->request->module_count);
     if (boot->request->module_count == 0 || m->size == 0)
         return VMM_OK;
     end = MIN((uint64_t)h->initrd_max + 1, boot->memory->low_end);
     if (!place_highest(&boot->place, m->size, PLACE_PAGE, MEMORY_EXTENDED, end, &at) ||
         !memory_write(boot->memory, at, m->data, m->size))
-        return boot_fail(boot, VMM_NO_MEMORY, "no room for an initial RAM disk of %lu bytes beside the kernel below 0x%lx",
-                         m->size, end);
+        return boot_fail(
+            boot, VMM_NO_MEMORY,
+            "no room for an initial RAM disk of %lu bytes beside the kernel below 0x%lx", m->size,
+            end);
     put(zero + Z_RAMDISK, 4, at);
     put(zero + Z_RAMDISK_SIZE, 4, m->size);
     put(zero + Z_EXT_RAMDISK, 4, at >> 32);
@@ -180,7 +195,8 @@ static enum vmm_status place_command_line(struct boot *boot, const struct header
     uint64_t at;
 
     if (length > h->cmdline_size)
-        return boot_fail(boot, VMM_BAD_CONFIG, "the kernel takes a command line of %u characters, %lu were given",
+        return boot_fail(boot, VMM_BAD_CONFIG,
+                         "the kernel takes a command line of %u characters, %lu were given",
                          h->cmdline_size, length);
     if (!boot_put(boot, text, length + 1, 16, 0, MEMORY_LEGACY, &at))
         return boot_fail(boot, VMM_NO_MEMORY, "no room for the command line in low RAM");
@@ -188,7 +204,8 @@ static enum vmm_status place_command_line(struct boot *boot, const struct header
     return VMM_OK;
 }
 
-static void fill_zero_page(const struct boot *boot, const struct header *h, uint64_t kernel, uint8_t *zero)
+static void fill_zero_page(const struct boot *boot, const struct header *h, uint64_t kernel,
+                           uint8_t *zero)
 {
     const uint8_t *f = boot->request->image;
     /* The header ends where its jump instruction leads: older headers are shorter. */
@@ -199,7 +216,8 @@ static void fill_zero_page(const struct boot *boot, const struct header *h, uint
     zero[Z_LOADER] = LOADER_OTHER;
     put(zero + Z_CODE32, 4, kernel);
     put(zero + Z_RAMDISK, 8, 0); // address and size; place_initrd() knows better
-    put(zero + Z_RSDP, 8, boot->request->rsdp); // 2.14; not read by older kernels, which search the BIOS area
+    /* Protocol 2.14; older kernels do not read it and search the BIOS area. */
+    put(zero + Z_RSDP, 8, boot->request->rsdp);
     put(zero + Z_EXT_MEM_K, 2, MIN(extended, 0xffffull));
     put(zero + Z_ALT_MEM_K, 4, extended);
     zero[Z_E820_ENTRIES] = (uint8_t)boot->map_count;

@@ -9,9 +9,11 @@ enum vmm_status elfload_open(struct boot *boot, const char *what, struct elf *el
     enum elf_status status = elf_open(elf, boot->request->image, boot->request->size);
 
     if (status != ELF_OK)
-        return boot_fail(boot, VMM_BAD_IMAGE, "%s: an ELF image expected: %s", what, elf_status_text(status));
+        return boot_fail(boot, VMM_BAD_IMAGE, "%s: an ELF image expected: %s", what,
+                         elf_status_text(status));
     if (elf->machine != ELF_MACHINE_386 && elf->machine != ELF_MACHINE_X86_64)
-        return boot_fail(boot, VMM_BAD_IMAGE, "%s: machine 3 (386) or 62 (x86-64) expected, the image is for %u", what,
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "%s: machine 3 (386) or 62 (x86-64) expected, the image is for %u", what,
                          elf->machine);
     return VMM_OK;
 }
@@ -19,13 +21,15 @@ enum vmm_status elfload_open(struct boot *boot, const char *what, struct elf *el
 static bool next_load(const struct elf *elf, unsigned *index, struct elf_segment *s)
 {
     while (*index < elf->count)
-        if (elf_segment(elf, (*index)++, s) == ELF_OK && s->type == ELF_SEGMENT_LOAD && s->memory_size != 0)
+        if (elf_segment(elf, (*index)++, s) == ELF_OK && s->type == ELF_SEGMENT_LOAD &&
+            s->memory_size != 0)
             return true;
     return false;
 }
 
 /* Every segment is checked before anything is written; gives the span of physical addresses. */
-static enum vmm_status measure(struct boot *boot, const struct elf *elf, uint64_t *low, uint64_t *high)
+static enum vmm_status measure(struct boot *boot, const struct elf *elf, uint64_t *low,
+                               uint64_t *high)
 {
     struct elf_segment s;
 
@@ -39,7 +43,8 @@ static enum vmm_status measure(struct boot *boot, const struct elf *elf, uint64_
         if (s.type != ELF_SEGMENT_LOAD || s.memory_size == 0)
             continue;
         if (!range_fits(s.physical, s.memory_size, MEMORY_HIGH))
-            return boot_fail(boot, VMM_BAD_IMAGE, "ELF segment %u: below 4 GiB expected, 0x%lx bytes at 0x%lx came", i,
+            return boot_fail(boot, VMM_BAD_IMAGE,
+                             "ELF segment %u: below 4 GiB expected, 0x%lx bytes at 0x%lx came", i,
                              s.memory_size, s.physical);
         *low = MIN(*low, s.physical);
         *high = MAX(*high, s.physical + s.memory_size);
@@ -49,13 +54,15 @@ static enum vmm_status measure(struct boot *boot, const struct elf *elf, uint64_
     return VMM_OK;
 }
 
-static enum vmm_status move(struct boot *boot, const struct elfload_window *w, uint64_t size, uint64_t *base)
+static enum vmm_status move(struct boot *boot, const struct elfload_window *w, uint64_t size,
+                            uint64_t *base)
 {
     bool found = w->highest ? place_highest(&boot->place, size, w->align, w->min, w->max, base)
                             : place_lowest(&boot->place, size, w->align, w->min, w->max, base);
 
     if (!found)
-        return boot_fail(boot, VMM_NO_MEMORY, "no 0x%lx bytes of free RAM from 0x%lx to 0x%lx for the kernel", size,
+        return boot_fail(boot, VMM_NO_MEMORY,
+                         "no 0x%lx bytes of free RAM from 0x%lx to 0x%lx for the kernel", size,
                          w->min, w->max);
     return VMM_OK;
 }
@@ -69,14 +76,15 @@ static enum vmm_status take(struct boot *boot, const struct elf *elf)
         enum vmm_status status = place_take(&boot->place, s.physical, s.memory_size);
 
         if (status != VMM_OK)
-            return boot_fail(boot, status, "ELF segment %u: 0x%lx bytes at 0x%lx %s", i - 1, s.memory_size, s.physical,
+            return boot_fail(boot, status, "ELF segment %u: 0x%lx bytes at 0x%lx %s", i - 1,
+                             s.memory_size, s.physical,
                              status == VMM_OVERLAP ? "overlap another" : "are not in usable RAM");
     }
     return VMM_OK;
 }
 
-enum vmm_status elfload(struct boot *boot, const struct elf *elf, const struct elfload_window *window,
-                        struct elfload_result *result)
+enum vmm_status elfload(struct boot *boot, const struct elf *elf,
+                        const struct elfload_window *window, struct elfload_result *result)
 {
     uint64_t low, high, delta = 0;
     struct elf_segment s;
@@ -101,6 +109,7 @@ enum vmm_status elfload(struct boot *boot, const struct elf *elf, const struct e
             result->entry = elf->entry - s.virtual + at;
     }
     if (result->entry >= MEMORY_HIGH)
-        return boot_fail(boot, VMM_BAD_IMAGE, "an entry below 4 GiB expected, 0x%lx came", result->entry);
+        return boot_fail(boot, VMM_BAD_IMAGE, "an entry below 4 GiB expected, 0x%lx came",
+                         result->entry);
     return VMM_OK;
 }

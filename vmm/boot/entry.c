@@ -50,7 +50,8 @@ static bool write_gdt(struct boot_entry *entry, struct memory *memory, struct pl
            memory_write(memory, entry->gdt, gdt, sizeof(gdt));
 }
 
-static bool write_table(struct memory *memory, uint64_t at, uint64_t first, uint64_t step, unsigned count)
+static bool write_table(struct memory *memory, uint64_t at, uint64_t first, uint64_t step,
+                        unsigned count)
 {
     uint64_t table[TABLE_ENTRIES] = { 0 };
 
@@ -72,7 +73,8 @@ static bool write_pages(struct boot_entry *entry, struct memory *memory, struct 
         !write_table(memory, pointers, directory | PTE_TABLE, TABLE_SIZE, DIRECTORIES))
         return false;
     for (uint64_t i = 0; i < DIRECTORIES; i++)
-        if (!write_table(memory, directory + i * TABLE_SIZE, i << 30 | PTE_LARGE, 1ull << 21, TABLE_ENTRIES))
+        if (!write_table(memory, directory + i * TABLE_SIZE, i << 30 | PTE_LARGE, 1ull << 21,
+                         TABLE_ENTRIES))
             return false;
     return true;
 }
@@ -87,7 +89,8 @@ void entry_apply(const struct boot_entry *entry, struct cpu_state *state)
 {
     const struct cpu_segment code = { SELECTOR_CODE, code_attr(entry), 0xffffffff, 0 };
     const struct cpu_segment data = { SELECTOR_DATA, ATTR_DATA, 0xffffffff, 0 };
-    const uint32_t groups = CPU_CSSS | CPU_DSES | CPU_FSGS | CPU_TRLDTR | CPU_TABLES | CPU_CR | CPU_EFER;
+    const uint32_t groups = CPU_CSSS | CPU_DSES | CPU_FSGS | CPU_TRLDTR | CPU_TABLES | CPU_CR |
+                            CPU_EFER;
     bool paging = entry->mode == ENTRY_LONG;
 
     memset(state->gpr, 0, sizeof(state->gpr));

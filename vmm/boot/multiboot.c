@@ -81,27 +81,32 @@ bool multiboot_detect(const uint8_t *image, size_t size)
     return find_header(image, size, &header, &offset);
 }
 
-enum vmm_status multiboot_measure_flat(struct boot *boot, const struct multiboot_flat *flat, uint64_t *size)
+enum vmm_status multiboot_measure_flat(struct boot *boot, const struct multiboot_flat *flat,
+                                       uint64_t *size)
 {
     uint64_t before = flat->header_address - flat->load, first, bytes, end;
 
     if (flat->header_address < flat->load || before > flat->header_offset)
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot: load address 0x%lx does not fit a header at 0x%lx, offset %lu",
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "Multiboot: load address 0x%lx does not fit a header at 0x%lx, offset %lu",
                          flat->load, flat->header_address, flat->header_offset);
     first = flat->header_offset - before;
     bytes = boot->request->size - first;
     if (flat->load_end != 0 && (flat->load_end < flat->load || flat->load_end - flat->load > bytes))
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot: load end 0x%lx expected within %lu bytes from 0x%lx",
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "Multiboot: load end 0x%lx expected within %lu bytes from 0x%lx",
                          flat->load_end, (unsigned long)bytes, flat->load);
     end = flat->load_end != 0 ? flat->load_end : flat->load + bytes;
     if (flat->bss_end != 0 && flat->bss_end < end)
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot: end of bss 0x%lx lies before the end of data 0x%lx",
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "Multiboot: end of bss 0x%lx lies before the end of data 0x%lx",
                          flat->bss_end, end);
     *size = MAX(flat->bss_end, end) - flat->load;
     return VMM_OK;
 }
 
-enum vmm_status multiboot_load_flat(struct boot *boot, const struct multiboot_flat *flat, uint64_t delta, bool placed)
+enum vmm_status multiboot_load_flat(struct boot *boot, const struct multiboot_flat *flat,
+                                    uint64_t delta, bool placed)
 {
     uint64_t size, at = flat->load + delta, first, bytes;
     enum vmm_status status = multiboot_measure_flat(boot, flat, &size);
@@ -111,7 +116,8 @@ enum vmm_status multiboot_load_flat(struct boot *boot, const struct multiboot_fl
     if (!placed) {
         status = place_take(&boot->place, at, size);
         if (status != VMM_OK)
-            return boot_fail(boot, status, "Multiboot: 0x%lx bytes at 0x%lx are not in usable RAM", size, at);
+            return boot_fail(boot, status, "Multiboot: 0x%lx bytes at 0x%lx are not in usable RAM",
+                             size, at);
     }
     first = flat->header_offset - (flat->header_address - flat->load);
     bytes = flat->load_end != 0 ? flat->load_end - flat->load : boot->request->size - first;
@@ -127,12 +133,14 @@ void multiboot_memory_sizes(const struct memory *memory, uint32_t *lower, uint32
     *upper = (uint32_t)((memory->low_end - MEMORY_EXTENDED) >> 10);
 }
 
-enum vmm_status multiboot_put_module(struct boot *boot, const struct boot_module *module, uint64_t *at)
+enum vmm_status multiboot_put_module(struct boot *boot, const struct boot_module *module,
+                                     uint64_t *at)
 {
     *at = 0;
-    if (module->size != 0 &&
-        !boot_put(boot, module->data, module->size, PLACE_PAGE, MEMORY_EXTENDED, boot->memory->low_end, at))
-        return boot_fail(boot, VMM_NO_MEMORY, "no room for a module of %lu bytes beside the kernel", module->size);
+    if (module->size != 0 && !boot_put(boot, module->data, module->size, PLACE_PAGE,
+                                       MEMORY_EXTENDED, boot->memory->low_end, at))
+        return boot_fail(boot, VMM_NO_MEMORY, "no room for a module of %lu bytes beside the kernel",
+                         module->size);
     return VMM_OK;
 }
 
@@ -141,7 +149,8 @@ static enum vmm_status put(struct boot *boot, const void *data, size_t size, uin
     uint64_t where;
 
     if (!boot_put(boot, data, size, 8, 0, boot->memory->low_end, &where))
-        return boot_fail(boot, VMM_NO_MEMORY, "Multiboot: no room for %lu bytes of boot information", size);
+        return boot_fail(boot, VMM_NO_MEMORY,
+                         "Multiboot: no room for %lu bytes of boot information", size);
     *at = (uint32_t)where;
     return VMM_OK;
 }
@@ -157,7 +166,8 @@ static enum vmm_status put_modules(struct boot *boot, struct mb_info *info)
     size_t count = boot->request->module_count;
 
     if (count > ARRAY_SIZE(list))
-        return boot_fail(boot, VMM_BAD_CONFIG, "at most %lu modules expected, %lu were given", ARRAY_SIZE(list), count);
+        return boot_fail(boot, VMM_BAD_CONFIG, "at most %lu modules expected, %lu were given",
+                         ARRAY_SIZE(list), count);
     for (size_t i = 0; i < count; i++) {
         const struct boot_module *m = &boot->request->modules[i];
         uint64_t at;
@@ -178,14 +188,16 @@ static enum vmm_status put_map(struct boot *boot, struct mb_info *info)
     struct mb_map map[BOOT_MAP];
 
     for (size_t i = 0; i < boot->map_count; i++)
-        map[i] = (struct mb_map){ sizeof(map[0]) - 4, boot->map[i].base, boot->map[i].size, boot->map[i].type };
+        map[i] = (struct mb_map){ sizeof(map[0]) - 4, boot->map[i].base, boot->map[i].size,
+                                  boot->map[i].type };
     info->mmap_length = (uint32_t)(boot->map_count * sizeof(map[0]));
     return put(boot, map, info->mmap_length, &info->mmap_addr);
 }
 
 static enum vmm_status put_info(struct boot *boot, uint32_t *at)
 {
-    struct mb_info info = { .flags = INFO_MEMORY | INFO_COMMAND | INFO_MODULES | INFO_MAP | INFO_LOADER };
+    struct mb_info info = { .flags = INFO_MEMORY | INFO_COMMAND | INFO_MODULES | INFO_MAP |
+                                     INFO_LOADER };
     enum vmm_status status;
 
     multiboot_memory_sizes(boot->memory, &info.mem_lower, &info.mem_upper);
@@ -199,9 +211,11 @@ static enum vmm_status put_info(struct boot *boot, uint32_t *at)
     return status == VMM_OK ? put(boot, &info, sizeof(info), at) : status;
 }
 
-static enum vmm_status load_image(struct boot *boot, const struct mb_header *h, size_t offset, uint64_t *entry)
+static enum vmm_status load_image(struct boot *boot, const struct mb_header *h, size_t offset,
+                                  uint64_t *entry)
 {
-    const struct multiboot_flat flat = { h->header_addr, h->load_addr, h->load_end_addr, h->bss_end_addr, offset };
+    const struct multiboot_flat flat = { h->header_addr, h->load_addr, h->load_end_addr,
+                                         h->bss_end_addr, offset };
     struct elfload_result loaded;
     struct elf elf;
     enum vmm_status status;
@@ -228,7 +242,8 @@ enum vmm_status multiboot_load(struct boot *boot)
     if (!find_header(boot->request->image, boot->request->size, &header, &offset))
         return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot: no header in the first 8192 bytes");
     if (header.flags & FLAG_REQUIRED & ~FLAG_KNOWN)
-        return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot: the header requires what flags 0x%x stand for; known are 0x%x",
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "Multiboot: the header requires what flags 0x%x stand for; known are 0x%x",
                          header.flags & FLAG_REQUIRED, FLAG_KNOWN);
     status = load_image(boot, &header, offset, &boot->entry.rip);
     if (status == VMM_OK)

@@ -66,7 +66,8 @@ struct wishes {
     struct mb2_relocatable window;
 };
 
-static bool find_header(const uint8_t *image, size_t size, struct mb2_header *header, size_t *offset)
+static bool find_header(const uint8_t *image, size_t size, struct mb2_header *header,
+                        size_t *offset)
 {
     size_t end = MIN(size, (size_t)HEADER_SEARCH);
 
@@ -89,14 +90,16 @@ bool multiboot2_detect(const uint8_t *image, size_t size)
     return find_header(image, size, &header, &offset);
 }
 
-static enum vmm_status read_request(struct boot *boot, const struct mb2_tag *tag, const uint8_t *body)
+static enum vmm_status read_request(struct boot *boot, const struct mb2_tag *tag,
+                                    const uint8_t *body)
 {
     for (size_t i = 0; i + 4 <= tag->size - sizeof(*tag); i += 4) {
         uint32_t type;
 
         memcpy(&type, body + i, 4);
         if (type > INFO_LAST && !(tag->flags & TAG_OPTIONAL))
-            return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot 2: information tag %u is required, known are 1 to %u", type,
+            return boot_fail(boot, VMM_UNSUPPORTED,
+                             "Multiboot 2: information tag %u is required, known are 1 to %u", type,
                              INFO_LAST);
     }
     return VMM_OK;
@@ -110,7 +113,8 @@ static bool copy_body(void *to, size_t need, const struct mb2_tag *tag, const ui
     return true;
 }
 
-static enum vmm_status read_tag(struct boot *boot, const struct mb2_tag *tag, const uint8_t *body, struct wishes *w)
+static enum vmm_status read_tag(struct boot *boot, const struct mb2_tag *tag, const uint8_t *body,
+                                struct wishes *w)
 {
     bool fits = true;
 
@@ -134,15 +138,19 @@ static enum vmm_status read_tag(struct boot *boot, const struct mb2_tag *tag, co
         break;
     case TAG_EFI_BS:
         if (!(tag->flags & TAG_OPTIONAL))
-            return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot 2: the kernel requires EFI boot services; there is no EFI here");
+            return boot_fail(
+                boot, VMM_UNSUPPORTED,
+                "Multiboot 2: the kernel requires EFI boot services; there is no EFI here");
         break;
     default:
         if (!(tag->flags & TAG_OPTIONAL))
-            return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot 2: header tag %u is required and not known", tag->type);
+            return boot_fail(boot, VMM_UNSUPPORTED,
+                             "Multiboot 2: header tag %u is required and not known", tag->type);
         break;
     }
     if (!fits)
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: header tag %u of %u bytes is too short", tag->type, tag->size);
+        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: header tag %u of %u bytes is too short",
+                         tag->type, tag->size);
     return VMM_OK;
 }
 
@@ -155,9 +163,12 @@ static enum vmm_status read_header(struct boot *boot, struct wishes *w)
     if (!find_header(image, boot->request->size, &header, &w->header_offset))
         return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: no header in the first 32768 bytes");
     if (header.architecture != 0)
-        return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot 2: architecture 0 (i386) expected, %u came", header.architecture);
+        return boot_fail(boot, VMM_UNSUPPORTED,
+                         "Multiboot 2: architecture 0 (i386) expected, %u came",
+                         header.architecture);
     if (!range_fits(w->header_offset, header.length, boot->request->size))
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: a header of %u bytes does not fit the file", header.length);
+        return boot_fail(boot, VMM_BAD_IMAGE,
+                         "Multiboot 2: a header of %u bytes does not fit the file", header.length);
     end = w->header_offset + header.length;
     for (at = w->header_offset + sizeof(header); at <= end && end - at >= sizeof(struct mb2_tag);) {
         struct mb2_tag tag;
@@ -167,7 +178,8 @@ static enum vmm_status read_header(struct boot *boot, struct wishes *w)
         if (tag.type == TAG_END)
             return VMM_OK;
         if (tag.size < sizeof(tag) || tag.size > end - at)
-            return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: header tag %u has a size of %u, %lu bytes are left",
+            return boot_fail(boot, VMM_BAD_IMAGE,
+                             "Multiboot 2: header tag %u has a size of %u, %lu bytes are left",
                              tag.type, tag.size, end - at);
         status = read_tag(boot, &tag, image + at + sizeof(tag), w);
         if (status != VMM_OK)
@@ -177,18 +189,21 @@ static enum vmm_status read_header(struct boot *boot, struct wishes *w)
     return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: the header's tags do not end");
 }
 
-static enum vmm_status window_of(struct boot *boot, const struct wishes *w, struct elfload_window *window)
+static enum vmm_status window_of(struct boot *boot, const struct wishes *w,
+                                 struct elfload_window *window)
 {
     uint32_t align = w->window.align != 0 ? w->window.align : 1;
 
     if (!is_power_of_two(align))
-        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: alignment 0x%x is not a power of two", align);
-    *window = (struct elfload_window){ w->window.min, (uint64_t)w->window.max + 1, align, w->window.preference == 2 };
+        return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: alignment 0x%x is not a power of two",
+                         align);
+    *window = (struct elfload_window){ w->window.min, (uint64_t)w->window.max + 1, align,
+                                       w->window.preference == 2 };
     return VMM_OK;
 }
 
-static enum vmm_status load_flat(struct boot *boot, const struct wishes *w, const struct elfload_window *window,
-                                 struct elfload_result *result)
+static enum vmm_status load_flat(struct boot *boot, const struct wishes *w,
+                                 const struct elfload_window *window, struct elfload_result *result)
 {
     const struct multiboot_flat flat = { w->address[0], w->address[1], w->address[2], w->address[3],
                                          w->header_offset };
@@ -201,17 +216,20 @@ static enum vmm_status load_flat(struct boot *boot, const struct wishes *w, cons
 
         if (status != VMM_OK)
             return status;
-        found = window->highest
-                    ? place_highest(&boot->place, size, window->align, window->min, window->max, &result->base)
-                    : place_lowest(&boot->place, size, window->align, window->min, window->max, &result->base);
+        found = window->highest ? place_highest(&boot->place, size, window->align, window->min,
+                                                window->max, &result->base)
+                                : place_lowest(&boot->place, size, window->align, window->min,
+                                               window->max, &result->base);
         if (!found)
-            return boot_fail(boot, VMM_NO_MEMORY, "Multiboot 2: no free RAM from 0x%lx to 0x%lx for the kernel",
+            return boot_fail(boot, VMM_NO_MEMORY,
+                             "Multiboot 2: no free RAM from 0x%lx to 0x%lx for the kernel",
                              window->min, window->max);
     }
     return multiboot_load_flat(boot, &flat, result->base - flat.load, window != NULL);
 }
 
-static enum vmm_status load_image(struct boot *boot, const struct wishes *w, struct elfload_result *result)
+static enum vmm_status load_image(struct boot *boot, const struct wishes *w,
+                                  struct elfload_result *result)
 {
     struct elfload_window window;
     const struct elfload_window *where = w->relocatable ? &window : NULL;
@@ -223,7 +241,8 @@ static enum vmm_status load_image(struct boot *boot, const struct wishes *w, str
         return status;
     if (w->flat) {
         if (!w->entry)
-            return boot_fail(boot, VMM_BAD_IMAGE, "Multiboot 2: an address tag needs an entry tag beside it");
+            return boot_fail(boot, VMM_BAD_IMAGE,
+                             "Multiboot 2: an address tag needs an entry tag beside it");
         status = load_flat(boot, w, where, result);
         asked = w->address[1];
     } else {
@@ -232,7 +251,8 @@ static enum vmm_status load_image(struct boot *boot, const struct wishes *w, str
             status = elfload(boot, &elf, where, result);
         asked = result->base;
         if (status == VMM_OK && w->entry && where != NULL)
-            return boot_fail(boot, VMM_UNSUPPORTED, "Multiboot 2: an ELF image with both an entry tag and relocation");
+            return boot_fail(boot, VMM_UNSUPPORTED,
+                             "Multiboot 2: an ELF image with both an entry tag and relocation");
     }
     if (status == VMM_OK && w->entry)
         result->entry = w->entry_address + (result->base - asked);
@@ -317,13 +337,15 @@ static void add_rsdp(const struct boot *boot, struct info *info)
 {
     uint8_t rsdp[36];
 
-    if (boot->request->rsdp == 0 || !memory_read(boot->memory, boot->request->rsdp, rsdp, sizeof(rsdp)))
+    if (boot->request->rsdp == 0 ||
+        !memory_read(boot->memory, boot->request->rsdp, rsdp, sizeof(rsdp)))
         return;
     add(info, INFO_RSDP_OLD, rsdp, 20, NULL);
     add(info, INFO_RSDP_NEW, rsdp, sizeof(rsdp), NULL);
 }
 
-static enum vmm_status put_info(struct boot *boot, const struct elfload_result *loaded, bool relocated, uint64_t *at)
+static enum vmm_status put_info(struct boot *boot, const struct elfload_result *loaded,
+                                bool relocated, uint64_t *at)
 {
     struct info info = { .length = 8 };
     uint32_t base = (uint32_t)loaded->base;
@@ -341,9 +363,12 @@ static enum vmm_status put_info(struct boot *boot, const struct elfload_result *
     (void)add_tag(&info, 0, 0);
     memcpy(info.bytes, &info.length, 4);
     if (info.full)
-        return boot_fail(boot, VMM_BAD_CONFIG, "Multiboot 2: command lines do not fit %u bytes of boot information", INFO_MAX);
+        return boot_fail(boot, VMM_BAD_CONFIG,
+                         "Multiboot 2: command lines do not fit %u bytes of boot information",
+                         INFO_MAX);
     if (!boot_put(boot, info.bytes, info.length, 8, 0, boot->memory->low_end, at))
-        return boot_fail(boot, VMM_NO_MEMORY, "Multiboot 2: no room for %u bytes of boot information", info.length);
+        return boot_fail(boot, VMM_NO_MEMORY,
+                         "Multiboot 2: no room for %u bytes of boot information", info.length);
     return VMM_OK;
 }
 

@@ -44,7 +44,8 @@ enum vmm_status place_take(struct place *place, uint64_t first, uint64_t size)
 
     regions(place->memory, region);
     for (unsigned i = 0; i < REGIONS; i++)
-        usable |= first >= region[i].first && range_fits(first - region[i].first, size, region[i].size);
+        usable |= first >= region[i].first &&
+                  range_fits(first - region[i].first, size, region[i].size);
     if (!usable || size == 0)
         return VMM_BAD_RANGE;
     if (taken(place, first, size) != NULL)

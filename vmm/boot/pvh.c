@@ -44,7 +44,8 @@ static bool find_entry(const struct elf *elf, uint32_t *entry)
 
         if (elf_segment(elf, i, &s) != ELF_OK || s.type != ELF_SEGMENT_NOTE)
             continue;
-        if (elf_find_note(elf, &s, NOTE_OWNER, NOTE_PHYS32_ENTRY, &note) != ELF_OK || note.data_size < 4)
+        if (elf_find_note(elf, &s, NOTE_OWNER, NOTE_PHYS32_ENTRY, &note) != ELF_OK ||
+            note.data_size < 4)
             continue;
         memcpy(entry, note.data, 4); // a 64-bit note holds a 32-bit value too
         return true;
@@ -63,7 +64,8 @@ bool pvh_detect(const uint8_t *image, size_t size)
 static enum vmm_status put(struct boot *boot, const void *data, size_t size, uint64_t *at)
 {
     if (!boot_put(boot, data, size, 8, 0, boot->memory->low_end, at))
-        return boot_fail(boot, VMM_NO_MEMORY, "PVH: no room for %lu bytes of start information", size);
+        return boot_fail(boot, VMM_NO_MEMORY, "PVH: no room for %lu bytes of start information",
+                         size);
     return VMM_OK;
 }
 
@@ -78,7 +80,8 @@ static enum vmm_status put_modules(struct boot *boot, struct pvh_start_info *inf
     size_t count = boot->request->module_count;
 
     if (count > ARRAY_SIZE(list))
-        return boot_fail(boot, VMM_BAD_CONFIG, "at most %lu modules expected, %lu were given", ARRAY_SIZE(list), count);
+        return boot_fail(boot, VMM_BAD_CONFIG, "at most %lu modules expected, %lu were given",
+                         ARRAY_SIZE(list), count);
     for (size_t i = 0; i < count; i++) {
         const struct boot_module *m = &boot->request->modules[i];
         enum vmm_status status;

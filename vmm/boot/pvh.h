@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PVH direct boot (Xen, docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h): an ELF image whose note 18 of
- * owner "Xen" holds the 32-bit physical entry. Start info is version 1, with memory map and modules.
+ * PVH direct boot (Xen, docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h): an ELF image
+ * whose note 18 of owner "Xen" holds the 32-bit physical entry. Start info is version 1, with
+ * memory map and modules.
  */
 #ifndef VMM_BOOT_PVH_H
 #define VMM_BOOT_PVH_H

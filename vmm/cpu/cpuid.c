@@ -2,6 +2,8 @@
 /* The CPUID policy: one table of what passes, and the leaves that this VM process makes up. */
 #include "vmm/cpu/cpuid.h"
 
+#include "lib/string.h"
+
 #define B(n) (1u << (n))
 
 enum { EAX, EBX, ECX, EDX };
@@ -15,9 +17,10 @@ void cpuid_read_native(void *arg, uint32_t leaf, uint32_t subleaf, struct cpuid_
 }
 
 /*
- * What passes from the processor underneath, and what is always there because it is virtualized here. Registers not named are zero.
- * Left out with intent: MONITOR and MWAIT, virtualization itself, performance counters, thermal and power control, SMX, MPX, TSX, PKU,
- * speculation control (its MSRs are not switched), SMM and machine check banks.
+ * What passes from the processor underneath, and what is always there because it is virtualized
+ * here. Registers not named are zero. Left out with intent: MONITOR and MWAIT, virtualization
+ * itself, performance counters, thermal and power control, SMX, MPX, TSX, PKU, speculation control
+ * (its MSRs are not switched), SMM and machine check banks.
  */
 struct rule {
     uint32_t leaf;
@@ -28,36 +31,44 @@ struct rule {
     uint32_t set;
 };
 
-#define FEATURES_1_EDX                                                                                                             \
-    (B(0) | B(1) | B(2) | B(3) | B(4) | B(5) | B(6) | B(7) | B(8) | B(12) | B(13) | B(14) | B(15) | B(16) | B(17) | B(23) | B(24))
+#define FEATURES_1_EDX                                                                             \
+    (B(0) | B(1) | B(2) | B(3) | B(4) | B(5) | B(6) | B(7) | B(8) | B(12) | B(13) | B(14) |        \
+     B(15) | B(16) | B(17) | B(23) | B(24))
 
 static const struct rule rules[] = {
     { 0x00000001, 0, false, EAX, 0xffffffff, 0 },
     { 0x00000001, 0, false, EBX, 0x0000ff00, 0 }, // CLFLUSH line
     { 0x00000001, 0, false, ECX,
-      B(0) | B(1) | B(9) | B(12) | B(13) | B(17) | B(19) | B(20) | B(22) | B(23) | B(25) | B(26) | B(28) | B(29) | B(30),
+      B(0) | B(1) | B(9) | B(12) | B(13) | B(17) | B(19) | B(20) | B(22) | B(23) | B(25) | B(26) |
+          B(28) | B(29) | B(30),
       B(CPUID_1_ECX_X2APIC) | B(CPUID_1_ECX_TSC_DEADLINE) },
-    { 0x00000001, 0, false, EDX, FEATURES_1_EDX | B(11) | B(19) | B(25) | B(26), B(CPUID_1_EDX_APIC) },
+    { 0x00000001, 0, false, EDX, FEATURES_1_EDX | B(11) | B(19) | B(25) | B(26),
+      B(CPUID_1_EDX_APIC) },
     { 0x00000002, 0, false, EAX, 0xffffffff, 0 },
     { 0x00000002, 0, false, EBX, 0xffffffff, 0 },
     { 0x00000002, 0, false, ECX, 0xffffffff, 0 },
     { 0x00000002, 0, false, EDX, 0xffffffff, 0 },
     { 0x00000006, 0, false, EAX, 0, B(2) }, // the APIC timer never stops
-    /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F DQ RDSEED ADX SMAP IFMA CLFLUSHOPT CLWB CD SHA BW VL */
+    /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F DQ RDSEED ADX SMAP IFMA CLFLUSHOPT CLWB CD
+       SHA BW VL */
     { 0x00000007, 0, true, EBX,
-      B(0) | B(3) | B(5) | B(7) | B(8) | B(9) | B(10) | B(16) | B(17) | B(18) | B(19) | B(20) | B(21) | B(23) | B(24) | B(28) | B(29) |
-          B(30) | B(31),
+      B(0) | B(3) | B(5) | B(7) | B(8) | B(9) | B(10) | B(16) | B(17) | B(18) | B(19) | B(20) |
+          B(21) | B(23) | B(24) | B(28) | B(29) | B(30) | B(31),
       B(CPUID_7_EBX_TSC_ADJUST) },
     /* VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID */
-    { 0x00000007, 0, true, ECX, B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22), 0 },
+    { 0x00000007, 0, true, ECX,
+      B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22), 0 },
     { 0x00000007, 0, true, EDX, B(4) | B(8), 0 }, // FSRM, VP2INTERSECT
-    { 0x0000000d, 1, true, EAX, B(0) | B(1) | B(2), 0 }, // XSAVEOPT, XSAVEC, XGETBV with ECX 1; no supervisor states
+    { 0x0000000d, 1, true, EAX, B(0) | B(1) | B(2),
+      0 }, // XSAVEOPT, XSAVEC, XGETBV with ECX 1; no supervisor states
     /* LAHF ALTMOVCR8 LZCNT SSE4A MISALIGNSSE PREFETCHW XOP FMA4 TBM TOPOEXT */
     { 0x80000001, 0, false, EAX, 0xffffffff, 0 },
     { 0x80000001, 0, false, EBX, 0xf0000000, 0 },
-    { 0x80000001, 0, false, ECX, B(0) | B(4) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21) | B(22), 0 },
+    { 0x80000001, 0, false, ECX,
+      B(0) | B(4) | B(5) | B(6) | B(7) | B(8) | B(11) | B(16) | B(21) | B(22), 0 },
     /* the AMD copy of leaf 1, and SYSCALL NX MMXEXT PDPE1GB RDTSCP LM 3DNOWEXT 3DNOW */
-    { 0x80000001, 0, false, EDX, FEATURES_1_EDX | B(9) | B(11) | B(20) | B(22) | B(26) | B(27) | B(29) | B(30) | B(31), 0 },
+    { 0x80000001, 0, false, EDX,
+      FEATURES_1_EDX | B(9) | B(11) | B(20) | B(22) | B(26) | B(27) | B(29) | B(30) | B(31), 0 },
     { 0x80000002, 0, false, EAX, 0xffffffff, 0 },
     { 0x80000002, 0, false, EBX, 0xffffffff, 0 },
     { 0x80000002, 0, false, ECX, 0xffffffff, 0 },
@@ -78,13 +89,15 @@ static const struct rule rules[] = {
     { 0x80000006, 0, false, EBX, 0xffffffff, 0 },
     { 0x80000006, 0, false, ECX, 0xffffffff, 0 },
     { 0x80000006, 0, false, EDX, 0xffffffff, 0 },
-    { 0x80000007, 0, false, EDX, 0, B(8) }, // invariant TSC: the guest's runs at one rate, whatever the processor does
+    { 0x80000007, 0, false, EDX, 0,
+      B(8) }, // invariant TSC: the guest's runs at one rate, whatever the processor does
     { 0x80000008, 0, false, EAX, 0x0000ffff, 0 },
     { 0x80000008, 0, false, EBX, B(0) | B(2), 0 }, // CLZERO, XSAVEERPTR
     { 0x80000019, 0, false, EAX, 0xffffffff, 0 },
     { 0x80000019, 0, false, EBX, 0xffffffff, 0 },
     { 0x8000001a, 0, false, EAX, 0xffffffff, 0 },
-    { 0x80000021, 0, false, EAX, B(2) | B(6), 0 }, // LFENCE serializes; a null selector clears its base
+    { 0x80000021, 0, false, EAX, B(2) | B(6),
+      0 }, // LFENCE serializes; a null selector clears its base
 };
 
 static uint32_t *reg_of(struct cpuid_regs *r, unsigned reg)
@@ -97,18 +110,31 @@ static uint32_t *reg_of(struct cpuid_regs *r, unsigned reg)
     }
 }
 
+/* A leaf's row in the index: basic, hypervisor, extended. False for leaves that the table cannot
+ * hold. */
+static bool index_of(uint32_t leaf, unsigned *range, unsigned *column)
+{
+    *range = leaf >= 0x80000000 ? 2 : leaf >= 0x40000000 ? 1 : 0;
+    *column = leaf & 0x3fffffff;
+    return *column < CPUID_LEAVES;
+}
+
 static const struct cpuid_entry *find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf)
 {
-    for (unsigned i = 0; i < t->count; i++) {
-        const struct cpuid_entry *e = &t->entries[i];
-        if (e->leaf == leaf && (!e->by_subleaf || e->subleaf == subleaf))
-            return e;
-    }
+    unsigned range, column;
+
+    if (!index_of(leaf, &range, &column))
+        return NULL;
+    for (unsigned i = t->first[range][column]; i < t->count && t->entries[i].leaf == leaf; i++)
+        if (!t->entries[i].by_subleaf || t->entries[i].subleaf == subleaf)
+            return &t->entries[i];
     return NULL;
 }
 
-/* The entry of a leaf, made if it is not there. Without room: the last entry, and a count beyond the table that cpuid_build reports. */
-static struct cpuid_regs *entry(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, bool by_subleaf)
+/* The entry of a leaf, made if it is not there. Without room: the last entry, and a count beyond
+ * the table that cpuid_build reports. */
+static struct cpuid_regs *entry(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
+                                bool by_subleaf)
 {
     for (unsigned i = 0; i < t->count && i < CPUID_MAX_ENTRIES; i++) {
         struct cpuid_entry *e = &t->entries[i];
@@ -117,7 +143,9 @@ static struct cpuid_regs *entry(struct cpuid_table *t, uint32_t leaf, uint32_t s
     }
     unsigned i = t->count < CPUID_MAX_ENTRIES ? t->count : CPUID_MAX_ENTRIES - 1;
     t->count++;
-    t->entries[i] = (struct cpuid_entry){ .leaf = leaf, .subleaf = subleaf, .by_subleaf = by_subleaf };
+    t->entries[i] = (struct cpuid_entry){ .leaf = leaf,
+                                          .subleaf = subleaf,
+                                          .by_subleaf = by_subleaf };
     return &t->entries[i].regs;
 }
 
@@ -171,11 +199,13 @@ static void add_rules(struct build *b)
     for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
         const struct rule *r = &rules[i];
         struct cpuid_regs h = host(b, r->leaf, r->subleaf);
-        *reg_of(entry(b->t, r->leaf, r->subleaf, r->by_subleaf), r->reg) = (*reg_of(&h, r->reg) & r->pass) | r->set;
+        *reg_of(entry(b->t, r->leaf, r->subleaf, r->by_subleaf),
+                r->reg) = (*reg_of(&h, r->reg) & r->pass) | r->set;
     }
 }
 
-/* Extended state (leaf 0xd), and the features that stand on state which the engine does not switch. */
+/* Extended state (leaf 0xd), and the features that stand on state which the engine does not switch.
+ */
 static void add_xstate(struct build *b)
 {
     struct cpuid_regs *one = entry(b->t, 1, 0, false), *seven = entry(b->t, 7, 0, true);
@@ -215,7 +245,8 @@ static void add_xstate(struct build *b)
     *entry(b->t, 0xd, 0, true) = (struct cpuid_regs){ (uint32_t)xcr0, size, size, 0 };
 }
 
-/* Cache leaves tell by how many threads a cache is shared: levels 1 and 2 by one, level 3 by the package. */
+/* Cache leaves tell by how many threads a cache is shared: levels 1 and 2 by one, level 3 by the
+ * package. */
 static void add_caches(struct build *b, uint32_t leaf)
 {
     for (unsigned i = 0; i < 4; i++) {
@@ -224,7 +255,8 @@ static void add_caches(struct build *b, uint32_t leaf)
             break;
         unsigned level = r.eax >> 5 & 7;
         unsigned cores = leaf == 4 ? (1u << log2_ceil(b->config->cpus)) - 1 : 0;
-        r.eax = (r.eax & 0x3ff) | (level >= 3 ? b->config->cpus - 1 : 0) << 14 | (cores & 0x3f) << 26;
+        r.eax = (r.eax & 0x3ff) | (level >= 3 ? b->config->cpus - 1 : 0) << 14 |
+                (cores & 0x3f) << 26;
         *entry(b->t, leaf, i, true) = r;
     }
 }
@@ -267,8 +299,9 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 }
 
 /*
- * Leaf 0x15: TSC = crystal * EBX / EAX, and the crystal is what the APIC timer counts. Given only where the product of crystal in kHz and
- * numerator fits 32 bits, since guests multiply before they divide.
+ * Leaf 0x15: TSC = crystal * EBX / EAX, and the crystal is what the APIC timer counts. Given only
+ * where the product of crystal in kHz and numerator fits 32 bits, since guests multiply before they
+ * divide.
  */
 static void add_frequencies(struct build *b)
 {
@@ -278,11 +311,13 @@ static void add_frequencies(struct build *b)
     if (apic != 0 && apic <= UINT32_MAX / 1000) {
         uint64_t g = gcd(tsc, apic);
         if (tsc / g <= UINT32_MAX / apic)
-            *entry(b->t, 0x15, 0, false) =
-                (struct cpuid_regs){ (uint32_t)(apic / g), (uint32_t)(tsc / g), (uint32_t)(apic * 1000), 0 };
+            *entry(b->t, 0x15, 0, false) = (struct cpuid_regs){ (uint32_t)(apic / g),
+                                                                (uint32_t)(tsc / g),
+                                                                (uint32_t)(apic * 1000), 0 };
     }
     uint32_t mhz = (uint32_t)((tsc + 500) / 1000) & 0xffff;
-    *entry(b->t, 0x16, 0, false) = (struct cpuid_regs){ mhz, mhz, (uint32_t)(apic / 1000) & 0xffff, 0 };
+    *entry(b->t, 0x16, 0, false) = (struct cpuid_regs){ mhz, mhz, (uint32_t)(apic / 1000) & 0xffff,
+                                                        0 };
 }
 
 static void add_hypervisor(struct build *b)
@@ -302,6 +337,40 @@ static void add_hypervisor(struct build *b)
         (struct cpuid_regs){ (uint32_t)b->config->tsc_khz, (uint32_t)b->config->apic_khz, 0, 0 };
 }
 
+static bool before(const struct cpuid_entry *a, const struct cpuid_entry *b)
+{
+    return a->leaf != b->leaf ? a->leaf < b->leaf : a->subleaf < b->subleaf;
+}
+
+/* An exit's look-up is a matter of a few instructions: sort by leaf and note where each begins. */
+static void sort_and_index(struct cpuid_table *t)
+{
+    unsigned range, column;
+
+    for (unsigned i = 1; i < t->count; i++) {
+        struct cpuid_entry e = t->entries[i];
+        unsigned at = i;
+
+        for (; at > 0 && before(&e, &t->entries[at - 1]); at--)
+            t->entries[at] = t->entries[at - 1];
+        t->entries[at] = e;
+    }
+    memset(t->first, (int)t->count, sizeof(t->first));
+    for (unsigned i = t->count; i-- > 0;)
+        if (index_of(t->entries[i].leaf, &range, &column))
+            t->first[range][column] = (uint8_t)i;
+}
+
+static void apply_overrides(struct cpuid_table *t, const struct cpuid_config *config)
+{
+    for (size_t i = 0; i < config->override_count; i++) {
+        const struct cpuid_override *o = &config->overrides[i];
+        uint32_t *r = reg_of(entry(t, o->leaf, o->subleaf, o->subleaf != 0), o->reg);
+
+        *r = (*r & o->keep) | o->set;
+    }
+}
+
 bool cpuid_build(struct cpuid_table *t, const struct cpuid_config *config)
 {
     struct build b = { .t = t, .config = config };
@@ -316,13 +385,11 @@ bool cpuid_build(struct cpuid_table *t, const struct cpuid_config *config)
     add_topology(&b);
     add_frequencies(&b);
     add_hypervisor(&b);
-    for (size_t i = 0; i < config->override_count; i++) {
-        const struct cpuid_override *o = &config->overrides[i];
-        const struct cpuid_entry *old = find(t, o->leaf, o->subleaf);
-        uint32_t *r = reg_of(entry(t, o->leaf, old != NULL ? old->subleaf : o->subleaf, o->subleaf != 0), o->reg);
-        *r = (*r & o->keep) | o->set;
-    }
-    return t->count <= CPUID_MAX_ENTRIES;
+    apply_overrides(t, config);
+    if (t->count > CPUID_MAX_ENTRIES)
+        return false;
+    sort_and_index(t);
+    return true;
 }
 
 /* The size of the state that XCR0 enables, in the standard format. */
@@ -346,8 +413,8 @@ static bool in_range(const struct cpuid_table *t, uint32_t leaf)
     return leaf <= t->max_basic;
 }
 
-void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
-                 struct cpuid_regs *out)
+void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uint32_t leaf,
+                 uint32_t subleaf, struct cpuid_regs *out)
 {
     if (!in_range(t, leaf)) {
         *out = (struct cpuid_regs){ 0, 0, 0, 0 };
@@ -387,7 +454,8 @@ void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uin
     }
 }
 
-bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit)
+bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, unsigned reg,
+               unsigned bit)
 {
     const struct cpuid_entry *e = find(t, leaf, subleaf);
     if (e == NULL || bit > 31)

@@ -2,12 +2,14 @@
 /*
  * What CPUID tells the guest (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E).
  *
- * cpuid_build() makes a machine's table once: each leaf is what the processor underneath says, ANDed with what this VM process
- * virtualizes, plus what it adds itself (topology of one package with one thread a core, local APIC, hypervisor leaves). The table is
- * read only afterwards and shared by all vCPUs; cpuid_query() puts in what differs from one vCPU or moment to the next.
+ * cpuid_build() makes a machine's table once: each leaf is what the processor underneath says,
+ * ANDed with what this VM process virtualizes, plus what it adds itself (topology of one package
+ * with one thread a core, local APIC, hypervisor leaves). The table is read only afterwards and
+ * shared by all vCPUs; cpuid_query() puts in what differs from one vCPU or moment to the next.
  * Settings can overrule any register of any leaf. Vendor, family and brand pass through.
  *
- * Hypervisor leaves: the KVM signature with its clock at 0x40000000, and frequencies at 0x40000010, so that Linux calibrates nothing.
+ * Hypervisor leaves: the KVM signature with its clock at 0x40000000, and frequencies at 0x40000010,
+ * so that Linux calibrates nothing.
  */
 #ifndef VMM_CPU_CPUID_H
 #define VMM_CPU_CPUID_H
@@ -17,6 +19,7 @@
 #include <stdint.h>
 
 #define CPUID_MAX_ENTRIES 64u
+#define CPUID_LEAVES      0x22u // of each range that this table can hold
 
 struct cpuid_regs {
     uint32_t eax, ebx, ecx, edx;
@@ -62,6 +65,7 @@ struct cpuid_entry {
 struct cpuid_table {
     struct cpuid_entry entries[CPUID_MAX_ENTRIES];
     unsigned count;
+    uint8_t  first[3][CPUID_LEAVES]; // by range and leaf: its first entry, or count
     uint32_t max_basic, max_hypervisor, max_extended;
     bool     intel; // a leaf out of range reads as the highest basic one, not as zero
 };
@@ -76,11 +80,12 @@ struct cpuid_vcpu {
 
 /* False if the table has no room: an error of this code, found by its test. */
 bool cpuid_build(struct cpuid_table *t, const struct cpuid_config *config);
-void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uint32_t leaf, uint32_t subleaf,
-                 struct cpuid_regs *out);
+void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uint32_t leaf,
+                 uint32_t subleaf, struct cpuid_regs *out);
 
 /* Feature tests over a built table, for the other policies. */
-bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, unsigned reg, unsigned bit);
+bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, unsigned reg,
+               unsigned bit);
 unsigned cpuid_physical_bits(const struct cpuid_table *t);
 
 /* Bits that others ask for. */

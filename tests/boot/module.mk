@@ -1,0 +1,9 @@
+# Unit tests of kernel loaders, firmware tables, CPUID and MSR policy, paravirtual clock.
+#   $(call boot-unit-test,NAME,LIBRARIES' OTHER SOURCES)
+boot-unit-test = $(eval $(call unittest,unit-boot-$(1),\
+    tests/boot/$(1).c tests/boot/support.c tests/unit/tap.c vmm/memory.c $(2),vmmboot g,\
+    vmm lib tests/boot tests/unit))
+
+$(call boot-unit-test,formats)
+$(call boot-unit-test,fuzz)
+$(call boot-unit-test,acpi)
