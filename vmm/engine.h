@@ -70,6 +70,8 @@ struct engine; // the engine's own
 
 struct engine_ops {
     const char *name;
+    uint64_t xcr0;  // extended state that it switches, as bits of XCR0; 0: no XSAVE
+    bool tsc_aux;   // it switches TSC_AUX
     /* The state page of vCPU n; the same for its whole life. Any thread, to get the pointer. */
     struct cpu_state *(*state)(struct engine *engine, unsigned vcpu);
     /*

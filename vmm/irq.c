@@ -30,8 +30,10 @@ void irq_set(struct irq_line *line, bool level)
     uint32_t before;
     uint32_t after;
 
+    line->level = level;
     if (!hub)
         return;
+    level = level && !line->muted;
     before = hub->asserted[number];
     after = level ? before | line->bit : before & ~line->bit;
     hub->asserted[number] = after;
@@ -41,4 +43,10 @@ void irq_set(struct irq_line *line, bool level)
         hub->pic(hub->pic_device, number, level);
     if (hub->ioapic)
         hub->ioapic(hub->ioapic_device, number == 0 ? 2 : number, level);
+}
+
+void irq_mute(struct irq_line *line, bool muted)
+{
+    line->muted = muted;
+    irq_set(line, line->level);
 }

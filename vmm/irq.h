@@ -27,6 +27,8 @@ struct irq_hub {
 struct irq_line {
     struct irq_hub *hub;
     uint8_t number;
+    bool level;     // what the device says
+    bool muted;     // nobody hears it
     uint32_t bit;
 };
 
@@ -35,5 +37,7 @@ void irq_hub_init(struct irq_hub *hub);
 bool irq_connect(struct irq_hub *hub, struct irq_line *line, unsigned number);
 /* Sets the level of this source; a line that is not connected goes nowhere. */
 void irq_set(struct irq_line *line, bool level);
+/* Cuts a line off, or connects it again at its present level. */
+void irq_mute(struct irq_line *line, bool muted);
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef VMM_VCPU_H
 #define VMM_VCPU_H
 
+#include "vmm/cpu/interp.h"
 #include "vmm/cpu/state.h"
 #include "vmm/devices/lapic.h"
 #include "vmm/engine.h"
@@ -23,6 +24,7 @@ struct vm;
 #define VCPU_INIT      0x04u
 #define VCPU_SIPI      0x08u
 #define VCPU_STOP      0x10u // the machine ends, or is reset: look at it
+#define VCPU_LOOK      0x20u // the watchdog asks whether the guest makes progress
 
 enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
@@ -42,10 +44,30 @@ struct vcpu {
     _Atomic uint32_t asleep; // waiting for wake
     struct host_event *wake;
     uint64_t exits;          // statistics, and what the watchdog compares
+    uint64_t looked;         // exits at the watchdog's last look
+    bool stuck;              // it has been reported
     struct vcpu_msrs *msrs;  // vmm/cpu/msr.h
+    struct interp interp;
 };
 
 enum vmm_status vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned id) VMM_MUST_CHECK;
+
+/* Power-on state, by its own thread: the first vCPU at the machine's boot entry, others waiting. */
+void vcpu_power_on(struct vcpu *vcpu);
+/* INIT, and the start-up message that follows it. */
+void vcpu_init_reset(struct vcpu *vcpu);
+void vcpu_start_up(struct vcpu *vcpu, uint8_t vector);
+
+/* Handles the exit in vcpu->state. */
+void vcpu_handle_exit(struct vcpu *vcpu);
+/* Executes the instruction at RIP by the interpreter. */
+void vcpu_emulate(struct vcpu *vcpu);
+/* Length of the instruction at RIP; 0: it cannot be fetched, and its fault has been injected. */
+unsigned vcpu_length(struct vcpu *vcpu);
+/* Goes on after an instruction that was handled: RIP, shadow, single step. */
+void vcpu_advance(struct vcpu *vcpu, uint64_t rip);
+/* Writes all registers to the log. */
+void vcpu_report(struct vcpu *vcpu, const char *why);
 
 void vcpu_signal(struct vcpu *vcpu, uint32_t bits);
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter at work for a vCPU: memory-mapped I/O, string port accesses, instruction
+ * lengths.
+ */
+#include "vmm/vcpu.h"
+
+#include "vmm/machine.h"
+
+#define UD 6u
+
+static uint8_t *ram(void *arg, uint64_t gpa, unsigned size, bool write)
+{
+    struct vcpu *vcpu = arg;
+
+    (void)write;
+    return memory_pointer(&vcpu->vm->memory, gpa, size);
+}
+
+/* The local APIC's page belongs to each vCPU itself. */
+static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
+{
+    uint64_t base = vcpu->lapic.base;
+
+    return (base & (LAPIC_BASE_ENABLE | LAPIC_BASE_X2)) == LAPIC_BASE_ENABLE &&
+           (gpa ^ base) >> 12 == 0;
+}
+
+static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
+{
+    struct vcpu *vcpu = arg;
+
+    if (!is_lapic(vcpu, gpa))
+        return memory_bus_read(&vcpu->vm->mmio, gpa, size);
+    return lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
+}
+
+static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
+{
+    struct vcpu *vcpu = arg;
+
+    if (!is_lapic(vcpu, gpa))
+        memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
+    else if (size >= 4)
+        lapic_mmio_write(&vcpu->lapic, gpa & 0xfff, (uint32_t)value);
+}
+
+static uint32_t port_in(void *arg, uint16_t port, unsigned size)
+{
+    struct vcpu *vcpu = arg;
+
+    return port_bus_read(&vcpu->vm->ports, port, size);
+}
+
+static void port_out(void *arg, uint16_t port, unsigned size, uint32_t value)
+{
+    struct vcpu *vcpu = arg;
+
+    port_bus_write(&vcpu->vm->ports, port, size, value);
+}
+
+static void need(void *arg, uint32_t groups)
+{
+    (void)vcpu_need(arg, groups);
+}
+
+static const struct interp_ops ops = {
+    .ram = ram, .mmio_read = mmio_read, .mmio_write = mmio_write, .port_in = port_in,
+    .port_out = port_out, .need = need,
+};
+
+static struct interp *interpreter(struct vcpu *vcpu)
+{
+    if (!vcpu->interp.state)
+        interp_init(&vcpu->interp, vcpu->state, &ops, vcpu, cpuid_physical_bits(&vcpu->vm->cpuid));
+    return &vcpu->interp;
+}
+
+static void inject_fault(struct vcpu *vcpu)
+{
+    const struct interp_fault *fault = &vcpu->interp.fault;
+
+    vcpu_exception(vcpu, fault->vector, fault->has_code ? fault->code : VCPU_NO_CODE);
+}
+
+/*
+ * An instruction on a device's memory that the interpreter does not have is one that no driver
+ * uses there.
+ */
+static void unsupported(struct vcpu *vcpu)
+{
+    const uint8_t *b = vcpu->state->bytes;
+
+    vm_log(vcpu->vm, "vcpu %u: no emulation of the instruction at %lx (%x %x %x %x): #UD",
+           vcpu->id, vcpu->state->rip, b[0], b[1], b[2], b[3]);
+    vcpu_exception(vcpu, UD, VCPU_NO_CODE);
+}
+
+void vcpu_emulate(struct vcpu *vcpu)
+{
+    switch (interp_step(interpreter(vcpu))) {
+    case INTERP_DONE:
+    case INTERP_AGAIN:
+        break;
+    case INTERP_FAULT:
+        inject_fault(vcpu);
+        break;
+    case INTERP_EXIT:
+        vcpu_handle_exit(vcpu);
+        break;
+    case INTERP_UNSUPPORTED:
+        unsupported(vcpu);
+        break;
+    }
+}
+
+unsigned vcpu_length(struct vcpu *vcpu)
+{
+    if (vcpu->state->insn_len)
+        return vcpu->state->insn_len;
+    if (interp_fetch(interpreter(vcpu)) == INTERP_DONE)
+        return vcpu->interp.insn.length;
+    inject_fault(vcpu);
+    return 0;
+}

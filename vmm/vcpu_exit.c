@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* What each exit of the engine means to the vCPU. */
+#include "vmm/vcpu.h"
+
+#include "vmm/machine.h"
+
+#define UD 6u
+#define GP 13u
+
+#define RFLAGS_TF     0x100u
+#define DR6_BS        0x4000u
+#define KVM_ENOSYS    1000u
+#define XCR0_X87      1u
+#define XCR0_SSE      2u
+#define XCR0_AVX      4u
+
+void vcpu_advance(struct vcpu *vcpu, uint64_t rip)
+{
+    struct cpu_state *state = vcpu->state;
+
+    state->rip = rip;
+    state->shadow = 0;
+    if (state->rflags & RFLAGS_TF) {
+        vcpu_change(vcpu, CPU_DR)->dr6 |= DR6_BS;
+        vcpu_exception(vcpu, 1, VCPU_NO_CODE);
+    }
+}
+
+/* Goes on behind the instruction, if it can be fetched. */
+static bool skip(struct vcpu *vcpu)
+{
+    unsigned length = vcpu_length(vcpu);
+    struct cpu_state *state;
+    uint64_t rip;
+
+    if (!length)
+        return false;
+    state = vcpu_need(vcpu, CPU_CSSS | CPU_EFER);
+    rip = state->rip + length;
+    if (!((state->efer & 0x400) && (state->cs.attr & CPU_SEG_L)))
+        rip = (uint32_t)rip;
+    vcpu_advance(vcpu, rip);
+    return true;
+}
+
+static void set_low(uint64_t *reg, unsigned size, uint32_t value)
+{
+    if (size == 4)
+        *reg = value;
+    else if (size == 2)
+        *reg = (*reg & ~0xffffull) | (value & 0xffff);
+    else
+        *reg = (*reg & ~0xffull) | (value & 0xff);
+}
+
+static void handle_io(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    uint32_t info = (uint32_t)state->q0;
+    uint16_t port = (uint16_t)(info >> 16);
+    unsigned size = (info & EXIT_IO_SIZE) >> 4;
+
+    if (info & EXIT_IO_STRING) {
+        vcpu_emulate(vcpu);
+        return;
+    }
+    if (info & EXIT_IO_IN)
+        set_low(&state->gpr[CPU_RAX], size, port_bus_read(&vcpu->vm->ports, port, size));
+    else
+        port_bus_write(&vcpu->vm->ports, port, size, (uint32_t)state->gpr[CPU_RAX]);
+    vcpu_advance(vcpu, state->q1);
+}
+
+static void handle_cpuid(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    uint32_t leaf = (uint32_t)state->gpr[CPU_RAX];
+    struct cpuid_vcpu own = {.apic_id = vcpu->id, .xcr0 = XCR0_X87};
+    struct cpuid_regs regs;
+
+    own.apic_enabled = vcpu->lapic.base & LAPIC_BASE_ENABLE;
+    if (leaf == 1 || leaf == 7)
+        own.cr4 = vcpu_need(vcpu, CPU_CR)->cr4;
+    if (leaf == 0xd)
+        own.xcr0 = vcpu_need(vcpu, CPU_XSTATE)->xcr0;
+    cpuid_query(&vcpu->vm->cpuid, &own, leaf, (uint32_t)state->gpr[CPU_RCX], &regs);
+    if (!skip(vcpu))
+        return;
+    state->gpr[CPU_RAX] = regs.eax;
+    state->gpr[CPU_RBX] = regs.ebx;
+    state->gpr[CPU_RCX] = regs.ecx;
+    state->gpr[CPU_RDX] = regs.edx;
+}
+
+static void set_edx_eax(struct cpu_state *state, uint64_t value)
+{
+    state->gpr[CPU_RAX] = (uint32_t)value;
+    state->gpr[CPU_RDX] = value >> 32;
+}
+
+static void handle_msr(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    uint32_t index = (uint32_t)state->gpr[CPU_RCX];
+    uint64_t value = state->gpr[CPU_RDX] << 32 | (uint32_t)state->gpr[CPU_RAX];
+    bool done;
+
+    if (state->q0 & 1)
+        done = msr_write(vcpu, index, value);
+    else
+        done = msr_read(vcpu, index, &value);
+    if (!done) {
+        vcpu_exception(vcpu, GP, 0);
+        return;
+    }
+    if (skip(vcpu) && !(state->q0 & 1))
+        set_edx_eax(state, value);
+}
+
+static void handle_hlt(struct vcpu *vcpu)
+{
+    if (!skip(vcpu))
+        return;
+    if (!(vcpu->state->event & CPU_EVENT_VALID)) {
+        vcpu->activity = VCPU_HALTED;
+        vcpu->check = true;
+    }
+}
+
+static void handle_tsc(struct vcpu *vcpu)
+{
+    bool with_aux = vcpu->state->q0;
+    uint64_t value = vcpu_tsc(vcpu);
+
+    if (!skip(vcpu))
+        return;
+    set_edx_eax(vcpu->state, value);
+    if (with_aux)
+        vcpu->state->gpr[CPU_RCX] = vcpu->id;
+}
+
+/* The processor has checked CPL and CR4.OSXSAVE (APM volume 4, XSETBV). */
+static void handle_xsetbv(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    uint64_t value = state->gpr[CPU_RDX] << 32 | (uint32_t)state->gpr[CPU_RAX];
+    bool valid = (uint32_t)state->gpr[CPU_RCX] == 0 && (value & XCR0_X87) &&
+                 !(value & ~vcpu->ops->xcr0) && !((value & XCR0_AVX) && !(value & XCR0_SSE));
+
+    if (!valid)
+        vcpu_exception(vcpu, GP, 0);
+    else if (skip(vcpu))
+        vcpu_change(vcpu, CPU_XSTATE)->xcr0 = value;
+}
+
+/* No hypercall of KVM's is offered; a guest that tries learns so (Linux, kvm_para.h). */
+static void handle_hypercall(struct vcpu *vcpu)
+{
+    if (skip(vcpu))
+        vcpu->state->gpr[CPU_RAX] = 0 - (uint64_t)KVM_ENOSYS;
+}
+
+static void fail(struct vcpu *vcpu, enum vm_end_reason reason)
+{
+    vcpu_report(vcpu, vm_end_name(reason));
+    vm_finish(vcpu->vm, reason, vcpu->state->reason, vcpu->id);
+}
+
+static void handle_rare(struct vcpu *vcpu)
+{
+    switch (vcpu->state->reason) {
+    case EXIT_TSC:       handle_tsc(vcpu); break;
+    case EXIT_PMC:       vcpu_exception(vcpu, GP, 0); break;
+    case EXIT_CACHE:     (void)skip(vcpu); break; // caches are coherent: nothing to write back
+    case EXIT_MWAIT:
+    case EXIT_SVM:       vcpu_exception(vcpu, UD, VCPU_NO_CODE); break;
+    case EXIT_XSETBV:    handle_xsetbv(vcpu); break;
+    case EXIT_HYPERCALL: handle_hypercall(vcpu); break;
+    case EXIT_PAUSE:     (void)skip(vcpu); break;
+    case EXIT_CR:
+    case EXIT_DR:
+    case EXIT_TABLE:
+    case EXIT_INVLPG:
+        vcpu_emulate(vcpu);
+        vcpu->ops->invalidate(vcpu->engine, vcpu->id);
+        break;
+    case EXIT_TASK:
+        vm_log(vcpu->vm, "vcpu %u: hardware task switches are not offered", vcpu->id);
+        vcpu->state->event = 0;
+        vcpu_exception(vcpu, GP, 0);
+        break;
+    case EXIT_SHUTDOWN:
+        fail(vcpu, VM_END_TRIPLE_FAULT);
+        break;
+    case EXIT_INVALID:
+        fail(vcpu, VM_END_INVALID_STATE);
+        break;
+    default:
+        fail(vcpu, VM_END_ENGINE);
+        break;
+    }
+}
+
+void vcpu_handle_exit(struct vcpu *vcpu)
+{
+    switch (vcpu->state->reason) {
+    case EXIT_IO:        handle_io(vcpu); break;
+    case EXIT_MEMORY:    vcpu_emulate(vcpu); break;
+    case EXIT_MSR:       handle_msr(vcpu); break;
+    case EXIT_CPUID:     handle_cpuid(vcpu); break;
+    case EXIT_HLT:       handle_hlt(vcpu); break;
+    case EXIT_WINDOW:
+    case EXIT_NMIWINDOW: vcpu->check = true; break;
+    case EXIT_RECALL:    break;
+    default:             handle_rare(vcpu); break;
+    }
+}
