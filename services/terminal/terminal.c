@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The terminal multiplexer: several terminal sessions and the system log on one terminal.
+ *
+ * Screen 0 is the log; each session gets the first free screen from 1 to 9. Only the screen in front is shown and gets the keys; the others' output
+ *
+ * Keys: Ctrl-] then 0-9 a screen, n the next, h help, Ctrl-] that key itself.
+ */
+#include "services/terminal/screen.h"
+
+#include "framework/component.h"
+#include "framework/core.h"
+#include "framework/hypercall.h"
+#include "framework/session/syslog.h"
+#include "framework/session/terminal.h"
+#include "framework/slots.h"
+#include "lib/format.h"
+#include "lib/string.h"
+
+#define SCREENS    10u
+#define LOG_SCREEN 0u
+#define SWITCH_KEY 0x1d // Ctrl-]
+
+
+struct client {
+    struct terminal_peer peer;
+    bool used;
+};
+
+struct multiplexer {
+    uint32_t signal;
+    struct terminal line;                // the terminal that all share
+    const struct syslog_shared *log;
+    uint64_t log_position;
+    struct screen screen[SCREENS];
+    struct client client[SCREENS];       // client[0] is unused
+    unsigned front;
+    bool command;                        // the switch key was pressed
+    bool told;                           // the help line was shown once
+};
+
+/* Output to the shared line: it takes what has room; the screens keep the rest. */
+static void line_print(struct multiplexer *m, const char *text)
+{
+    terminal_write(&m->line, text, strlen(text));
+}
+
+static void show_front(struct multiplexer *m)
+{
+    static const char clear[] = "\r\n";
+    char title[96];
+    const char *label = m->front == LOG_SCREEN ? "log" : m->client[m->front].used ? m->client[m->front].peer.label : "nothing";
+
+    line_print(m, clear);
+    format_string(title, sizeof title, "--- %u: %s (Ctrl-] h for help) ---\r\n", m->front, label);
+    line_print(m, title);
+    screen_rewind(&m->screen[m->front]);
+}
+
+static void switch_to(struct multiplexer *m, unsigned screen)
+{
+    m->front = screen;
+    show_front(m);
+}
+
+static void help(struct multiplexer *m)
+{
+    char text[128];
+
+    line_print(m, "\r\nCtrl-] then: 0 the log, 1-9 a screen, n the next one, Ctrl-] that key itself\r\n");
+    for (unsigned i = 1; i < SCREENS; i++) {
+        if (!m->client[i].used)
+            continue;
+        format_string(text, sizeof text, "  %u %s%s\r\n", i, m->client[i].peer.label, i == m->front ? " (here)" : "");
+        line_print(m, text);
+    }
+}
+
+static void next_screen(struct multiplexer *m)
+{
+    unsigned screen = m->front;
+
+    do
+        screen = (screen + 1) % SCREENS;
+    while (screen != LOG_SCREEN && !m->client[screen].used);
+    switch_to(m, screen);
+}
+
+static void key_command(struct multiplexer *m, uint8_t key)
+{
+    if (key >= '0' && key <= '9')
+        switch_to(m, key - '0');
+    else if (key == 'n')
+        next_screen(m);
+    else
+        help(m);
+}
+
+static void key(struct multiplexer *m, uint8_t byte)
+{
+    struct client *c = &m->client[m->front];
+
+    if (m->command && byte != SWITCH_KEY) {
+        m->command = false;
+        key_command(m, byte);
+    } else if (!m->command && byte == SWITCH_KEY) {
+        m->command = true;
+    } else {
+        m->command = false;
+        if (m->front != LOG_SCREEN && c->used)
+            (void)terminal_peer_give(&c->peer, &byte, 1); // a full client loses keys, as on a real line
+    }
+}
+
+static void read_line(struct multiplexer *m)
+{
+    uint8_t bytes[64];
+    size_t size;
+    bool any = false;
+
+    while ((size = terminal_read(&m->line, bytes, sizeof bytes)) != 0) {
+        for (size_t i = 0; i < size; i++)
+            key(m, bytes[i]);
+        any = true;
+    }
+    if (any && m->client[m->front].used)
+        terminal_peer_signal(&m->client[m->front].peer);
+}
+
+/* What clients and the log have written goes to their screens, as far as those take it without losing what is not yet shown. */
+static void collect(struct multiplexer *m)
+{
+    char bytes[512];
+    size_t size;
+    uint64_t lost;
+
+    while ((size = syslog_read(m->log, &m->log_position, bytes, sizeof bytes, &lost)) != 0)
+        screen_put_lines(&m->screen[LOG_SCREEN], bytes, size);
+    for (unsigned i = 1; i < SCREENS; i++) {
+        bool any = false;
+
+        if (!m->client[i].used)
+            continue;
+        while ((size = MIN(sizeof bytes, screen_room(&m->screen[i], i == m->front))) != 0 &&
+               (size = terminal_peer_take(&m->client[i].peer, bytes, size)) != 0) {
+            screen_put(&m->screen[i], bytes, size);
+            any = true;
+        }
+        if (any)
+            terminal_peer_signal(&m->client[i].peer);
+    }
+}
+
+static void show(struct multiplexer *m)
+{
+    struct screen *s = &m->screen[m->front];
+    const char *bytes;
+    size_t size;
+
+    while ((size = screen_unshown(s, &bytes)) != 0) {
+        size_t taken = terminal_write(&m->line, bytes, size);
+
+        screen_shown(s, taken);
+        if (taken < size)
+            break; // the line signals when it has room
+    }
+    terminal_flush(&m->line);
+}
+
+static unsigned free_screen(const struct multiplexer *m)
+{
+    for (unsigned i = 1; i < SCREENS; i++)
+        if (!m->client[i].used)
+            return i;
+    return SCREENS;
+}
+
+/* The first session takes the front from the log; a machine that comes back after a fault finds its screen where it was, if that is free. */
+static void open_client(struct multiplexer *m, const struct session_request *request)
+{
+    unsigned i = free_screen(m);
+
+    if (i == SCREENS) {
+        (void)!service_answer(request->id, STATUS_QUOTA, NULL, NULL, 0);
+        slots_remove(request->slots, SESSION_CLIENT_CAPS);
+        return;
+    }
+    if (terminal_peer_open(&m->client[i].peer, request, m->signal) != STATUS_OK) {
+        log_print("no memory for a terminal of %s", request->label);
+        return;
+    }
+    m->client[i].used = true;
+    screen_reset(&m->screen[i]);
+    log_print("screen %u: %s", i, m->client[i].peer.label);
+    if (m->front == LOG_SCREEN && !m->told) {
+        m->told = true;
+        switch_to(m, i);
+    } else if (m->front == i) {
+        show_front(m);
+    }
+}
+
+static void serve(struct multiplexer *m)
+{
+    struct session_request request;
+
+    while (service_next(&request) == STATUS_OK && request.kind != SESSION_REQUEST_NONE) {
+        if (request.kind == SESSION_REQUEST_OPEN) {
+            open_client(m, &request);
+            continue;
+        }
+        for (unsigned i = 1; i < SCREENS; i++) {
+            if (!m->client[i].used || m->client[i].peer.id != request.id)
+                continue;
+            collect(m); // its last words
+            terminal_peer_close(&m->client[i].peer);
+            m->client[i].used = false;
+        }
+    }
+}
+
+static enum status start(struct multiplexer *m)
+{
+    struct memory log = {0};
+    uint64_t size;
+    enum status status;
+
+    m->signal = slots_alloc(1);
+    log.slot = slots_alloc(1);
+    if (m->signal == SEL_NONE || log.slot == SEL_NONE)
+        return STATUS_QUOTA;
+    for (unsigned i = 0; i < SCREENS; i++)
+        screen_reset(&m->screen[i]);
+    if ((status = status_of(hc_create_sm(m->signal, SEL_PD, 0))) != STATUS_OK ||
+        (status = core_log_read(m->signal, log.slot, &size)) != STATUS_OK ||
+        (status = memory_attach(&log, log.slot, ABI_PERM_MEM_R)) != STATUS_OK)
+        return status;
+    m->log = log.address;
+    if ((status = terminal_open(&m->line, "line", m->signal, 0)) != STATUS_OK)
+        return status;
+    return service_announce(m->signal);
+}
+
+int main(void)
+{
+    static struct multiplexer multiplexer;
+    struct multiplexer *m = &multiplexer;
+    enum status status = start(m);
+
+    if (status != STATUS_OK) {
+        log_print("cannot start: %s", status_name(status));
+        return 1;
+    }
+    do {
+        serve(m);
+        read_line(m);
+        collect(m);
+        show(m);
+    } while (hc_down(m->signal, ABI_SM_ALL, 0) == ABI_OK);
+    return 1;
+}
