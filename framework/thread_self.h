@@ -13,8 +13,10 @@ struct thread_self {
     struct abi_utcb    *utcb;
     uint32_t            cpu;
     uint32_t            ec;   // selector
+    void               *thread; // struct thread of a component's own threads, else NULL
 };
 _Static_assert(offsetof(struct thread_self, utcb) == 8, "utcb_self() reads it");
+_Static_assert(offsetof(struct thread_self, thread) == 24, "thread_first() reads it");
 _Static_assert(offsetof(struct thread_self, cpu) == 16, "cpu_self() reads it");
 
 /* The values never change within a thread, so the compiler may reuse them. */

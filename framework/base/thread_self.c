@@ -29,5 +29,6 @@ struct thread_self *thread_self_place(uint64_t top, struct abi_utcb *utcb, uint3
     self->utcb = utcb;
     self->cpu = cpu;
     self->ec = ec;
+    self->thread = NULL;
     return self;
 }
