@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A component's memory: addresses, mapped dataspaces, the heap. Callable from all its threads. Pages are mapped at once, zeroed, and
+ * A component's memory: mapped dataspaces, the heap. Callable from all its threads. Pages are mapped at once, zeroed, and
  * stay until freed; there are no page faults to wait for.
  */
 #ifndef FRAMEWORK_MEMORY_H
@@ -10,10 +10,6 @@
 #include "framework/status.h"
 
 #include <stddef.h>
-
-/* Unused addresses; whole pages. 0 when there are none. */
-uint64_t space_alloc(uint64_t size, uint64_t align);
-void space_free(uint64_t address, uint64_t size);
 
 /* A dataspace that is mapped here. */
 struct memory {

@@ -5,9 +5,9 @@
  * One thread does everything; another turns interrupts into its signal. The transmitter is fed 16 bytes each time it is empty.
  */
 #include "framework/component.h"
-#include "framework/core.h"
 #include "framework/hypercall.h"
 #include "framework/io.h"
+#include "framework/session/device.h"
 #include "framework/session/terminal.h"
 #include "framework/slots.h"
 #include "framework/thread.h"
@@ -134,18 +134,22 @@ int main(void)
     static struct uart uart;
     static struct thread interrupts;
     struct thread_config config = {.function = wait_interrupts, .argument = &uart, .cpu = component_info()->cpu};
-    struct core_irq irq;
+    struct session ports;
+    struct irq irq;
     enum status status;
 
     uart.signal = slots_alloc(1);
-    uart.irq = slots_alloc(1);
-    if (uart.signal == SEL_NONE || uart.irq == SEL_NONE || hc_create_sm(uart.signal, SEL_PD, 0) != ABI_OK)
+    if (uart.signal == SEL_NONE || hc_create_sm(uart.signal, SEL_PD, 0) != ABI_OK)
         return 1;
-    if ((status = core_io_port(0, UART_PORT, 8)) != STATUS_OK ||
-        (status = core_irq(UART_PIN, ABI_INT_EDGE | ABI_INT_HIGH, config.cpu, uart.irq, &irq)) != STATUS_OK ||
-        (status = thread_start(&interrupts, &config)) != STATUS_OK ||
-        (status = service_announce(uart.signal)) != STATUS_OK) {
+    if ((status = io_port_open(&ports, UART_PORT, 8)) != STATUS_OK ||
+        (status = irq_open(&irq, UART_PIN, ABI_INT_EDGE | ABI_INT_HIGH)) != STATUS_OK) {
         log_print("cannot have ports and interrupt: %s", status_name(status));
+        return 1;
+    }
+    uart.irq = irq.sm;
+    if ((status = thread_start(&interrupts, &config)) != STATUS_OK ||
+        (status = service_announce(uart.signal)) != STATUS_OK) {
+        log_print("cannot serve: %s", status_name(status));
         return 1;
     }
     uart_setup();

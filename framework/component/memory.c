@@ -5,6 +5,7 @@
 #include "framework/memory.h"
 #include "framework/range.h"
 #include "framework/slots.h"
+#include "framework/space.h"
 #include "framework/sync.h"
 #include "lib/align.h"
 
@@ -29,15 +30,14 @@ enum status memory_start(void)
     return range_add(&space.free, SPACE_BASE, SPACE_END - SPACE_BASE);
 }
 
-uint64_t space_alloc(uint64_t size, uint64_t align)
+enum status space_alloc(uint64_t size, uint64_t align, uint64_t *address)
 {
-    uint64_t base;
     enum status status;
 
     mutex_lock(&space.mutex);
-    status = range_take(&space.free, ALIGN_UP(size, PAGE_SIZE), MAX(align, PAGE_SIZE), SPACE_END, &base);
+    status = range_take(&space.free, ALIGN_UP(size, PAGE_SIZE), MAX(align, PAGE_SIZE), SPACE_END, address);
     mutex_unlock(&space.mutex);
-    return status == STATUS_OK ? base : 0;
+    return status;
 }
 
 void space_free(uint64_t address, uint64_t size)
@@ -50,11 +50,11 @@ void space_free(uint64_t address, uint64_t size)
 
 static MUST_CHECK enum status attach(struct memory *memory, uint64_t align, unsigned perms)
 {
-    uint64_t address = space_alloc(memory->size, align);
-    enum status status;
+    uint64_t address;
+    enum status status = space_alloc(memory->size, align, &address);
 
-    if (!address)
-        return STATUS_QUOTA;
+    if (status != STATUS_OK)
+        return status;
     status = core_attach(memory->slot, address, 0, memory->size, perms);
     if (status != STATUS_OK)
         space_free(address, memory->size);

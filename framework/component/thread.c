@@ -4,6 +4,7 @@
 #include "framework/core.h"
 #include "framework/hypercall.h"
 #include "framework/slots.h"
+#include "framework/space.h"
 #include "framework/thread.h"
 #include "lib/align.h"
 
@@ -32,8 +33,8 @@ static MUST_CHECK enum status region_make(struct thread *thread, unsigned cpu, u
     thread->stack.slot = slots_alloc(1);
     thread->stack.size = size;
     thread->region_size = size + 3 * PAGE_SIZE;
-    thread->region = space_alloc(thread->region_size, PAGE_SIZE);
-    if (thread->stack.slot == SEL_NONE || !thread->region)
+    status = space_alloc(thread->region_size, PAGE_SIZE, &thread->region);
+    if (thread->stack.slot == SEL_NONE || status != STATUS_OK)
         return STATUS_QUOTA;
     status = core_ram_alloc(size, PAGE_SIZE, UINT64_MAX, thread->stack.slot, NULL);
     if (status == STATUS_OK)
