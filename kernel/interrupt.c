@@ -4,6 +4,7 @@
 
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
+#include "kernel/io.h"
 #include "kernel/ioapic.h"
 #include "kernel/local_apic.h"
 #include "kernel/spinlock.h"
@@ -12,6 +13,8 @@
 #define RTE_LEVEL   0x8000u
 #define RTE_LOW     0x2000u
 #define MSI_ADDRESS 0xfee00000u
+#define PIC1        0x20u
+#define PIC2        0xa0u
 
 /* What entry.S has pushed when it came from the kernel. */
 struct frame {
@@ -38,8 +41,21 @@ static struct route {
 } routes[INTERRUPT_PIN_MAX + INTERRUPT_MSI_MAX];
 static unsigned pin_count;         // constant after boot
 
+/* The 8259s (Intel 8259A data sheet) stay masked, with their spurious interrupts out of the exceptions' way. */
+static void silence_pics(void)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } words[] = {{PIC1, 0x11}, {PIC2, 0x11}, {PIC1 + 1, VECTOR_DEVICE}, {PIC2 + 1, VECTOR_DEVICE + 8}, {PIC1 + 1, 4}, {PIC2 + 1, 2},
+                 {PIC1 + 1, 1}, {PIC2 + 1, 1}, {PIC1 + 1, 0xff}, {PIC2 + 1, 0xff}};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        io_out8(words[i].port, words[i].value);
+}
+
 void interrupt_init(unsigned pins)
 {
+    silence_pics();
     pin_count = pins;
 }
 
