@@ -1,6 +1,3 @@
-# The VM process: machine, devices, vCPUs, loaders, tables. Portable and freestanding; hosts/ brings what it runs on, and
-# vmm/cpu/ has a module of its own for the interpreter.
-vmm-sources := $(sort $(wildcard vmm/*.c vmm/devices/*.c vmm/boot/*.c vmm/acpi/*.c vmm/paravirt/*.c) \
-    vmm/cpu/cpuid.c vmm/cpu/msr.c)
-
-$(eval $(call library,vmm,user host,$(vmm-sources),vmm lib))
+# The machine, its devices and vCPUs. Portable and freestanding; hosts/ brings what it runs on. A VM process links vmm,
+# vmmboot (vmm/boot/) and vmmcpu (vmm/cpu/).
+$(eval $(call library,vmm,user host,$(wildcard vmm/*.c vmm/devices/*.c),vmm lib))
