@@ -7,3 +7,5 @@ boot-unit-test = $(eval $(call unittest,unit-boot-$(1),\
 $(call boot-unit-test,formats)
 $(call boot-unit-test,fuzz)
 $(call boot-unit-test,acpi)
+$(call boot-unit-test,cpuid)
+$(call boot-unit-test,msr,vmm/clock.c)

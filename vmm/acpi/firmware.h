@@ -31,6 +31,7 @@
 #define FIRMWARE_RESET_PORT   0xcf9u
 #define FIRMWARE_RESET_VALUE  0x06u
 #define FIRMWARE_IOAPIC       0xfec00000u
+#define FIRMWARE_IOAPIC_ID    0u // apart from those of local APICs: they share no bus
 #define FIRMWARE_LAPIC        0xfee00000u
 #define FIRMWARE_HPET         0xfed00000u
 #define FIRMWARE_PCI_HOLE_END 0xfebfffffu

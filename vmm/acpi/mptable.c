@@ -132,7 +132,7 @@ static void add_entries(struct builder *b, const struct firmware_config *config)
 {
     const struct mp_bus pci = { ENTRY_BUS, BUS_PCI, { 'P', 'C', 'I', ' ', ' ', ' ' } };
     const struct mp_bus isa = { ENTRY_BUS, BUS_ISA, { 'I', 'S', 'A', ' ', ' ', ' ' } };
-    const struct mp_ioapic ioapic = { ENTRY_IOAPIC, (uint8_t)config->cpus, IOAPIC_VERSION, 1,
+    const struct mp_ioapic ioapic = { ENTRY_IOAPIC, FIRMWARE_IOAPIC_ID, IOAPIC_VERSION, 1,
                                       FIRMWARE_IOAPIC };
     const struct mp_interrupt extint = {
         ENTRY_LOCAL_INTERRUPT, TYPE_EXTINT, 0, BUS_ISA, 0, ALL_LAPICS, 0

@@ -76,13 +76,14 @@ static bool tsc_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 static bool tsc_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     struct vcpu_msrs *m = vcpu->msrs;
-    uint64_t now = vcpu_tsc(vcpu);
+    uint64_t before = vcpu->lapic.tsc_skew, difference = value - m->tsc_adjust;
 
     if (index == MSR_TSC) {
-        m->tsc_adjust += value - now;
         vcpu_set_tsc(vcpu, value);
-    } else if (value != m->tsc_adjust) {
-        vcpu_set_tsc(vcpu, now + (value - m->tsc_adjust));
+        m->tsc_adjust += vcpu->lapic.tsc_skew - before;
+    } else if (difference != 0) {
+        lapic_set_tsc_skew(&vcpu->lapic, before + difference);
+        vcpu_change(vcpu, CPU_CONTROL)->tsc_offset += difference;
         m->tsc_adjust = value;
     }
     kvmclock_update(&m->kvmclock, m->memory, m->clock, vcpu->lapic.tsc_skew);
