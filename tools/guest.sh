@@ -6,6 +6,8 @@
 #   tools/guest.sh stress                        the same with stress-ng: build/guest/initrd-stress
 #   tools/guest.sh command OUT NONCE FILE [NAME] an archive to append to an initrd: runs the script FILE in the guest
 #   tools/guest.sh name OUT NAME                 an archive to append to an initrd: the guest's host name
+#   tools/guest.sh first OUT FILE                an archive to append to an initrd: a script that init reads first
+#   tools/guest.sh kvm OUT                       busybox, KVM's modules and QEMU: the host of bench/kvm
 #   tools/guest.sh unpack PACKAGE...             packages, without their dependencies, into build/guest/root/PACKAGE
 set -eu
 cd "$(dirname "$0")/.."
@@ -149,6 +151,35 @@ name_archive()
     rm -f "$1.text"
 }
 
+first_archive()
+{
+    printf 'dir /graft 755\nfile /graft/first 644 %s\n' "$2" | "$tool/mkcpio" >"$1"
+}
+
+# QEMU as it is installed here, with what it links to; not compressed, since only Linux's boot would be slower.
+kvm()
+{
+    local file modules="$guest/root/$(cat $guest/kernel-package)/lib/modules"
+    local emulator=/usr/bin/qemu-system-x86_64
+    {
+        base_list
+        for file in /usr/lib /usr/lib/x86_64-linux-gnu /lib/x86_64-linux-gnu /usr/share /usr/share/seabios /usr/share/qemu \
+            /lib/modules /vm; do
+            echo "dir $file 755"
+        done
+        echo "file $emulator 755 $emulator"
+        ldd $emulator | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) .*/\1/p' | while read -r file; do
+            echo "file $file 755 $(readlink -f "$file")"
+        done
+        for file in /usr/share/seabios/bios-256k.bin /usr/share/qemu/kvmvapic.bin /usr/share/qemu/linuxboot_dma.bin; do
+            echo "file $file 644 $file"
+        done
+        find "$modules" -name irqbypass.ko -o -name kvm.ko -o -name kvm-amd.ko | while read -r file; do
+            echo "file /lib/modules/$(basename "$file") 644 $file"
+        done
+    } | "$tool/mkcpio" >"$1"
+}
+
 mkdir -p $guest
 what=${1:-}
 [ $# -gt 0 ] && shift
@@ -156,6 +187,8 @@ case $what in
 kernel | initrd | stress) "$what" ;;
 command) command_archive "$@" ;;
 name) name_archive "$@" ;;
+first) first_archive "$@" ;;
+kvm) kvm "$@" ;;
 unpack) for p in "$@"; do unpack "$p"; done ;;
 *) die "usage: see the head of tools/guest.sh" ;;
 esac
