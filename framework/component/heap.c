@@ -29,7 +29,7 @@ static struct {
 
 static struct block *next_of(struct block *block)
 {
-    return (struct block *)((char *)block + block->size);
+    return (struct block *)((uint64_t)block + block->size);
 }
 
 static void set_size(struct block *block, uint64_t size)
@@ -71,7 +71,7 @@ static void *take(struct block *block, struct block *start, uint64_t size)
         start->used = 0;
     }
     if (rest - size >= 2 * GRAIN) {
-        struct block *tail = (struct block *)((char *)start + size);
+        struct block *tail = (struct block *)((uint64_t)start + size);
 
         set_size(start, size);
         tail->used = 0;
@@ -139,7 +139,7 @@ void heap_free(void *memory)
     if (!next->used)
         set_size(block, block->size + next->size);
     if (block->before) {
-        struct block *before = (struct block *)((char *)block - (uint64_t)block->before * GRAIN);
+        struct block *before = (struct block *)((uint64_t)block - (uint64_t)block->before * GRAIN);
 
         if (!before->used)
             set_size(before, before->size + block->size);

@@ -98,7 +98,7 @@ static enum status op_size(struct request *r)
 static enum status op_thread_start(struct request *r)
 {
     uint64_t *w = r->utcb->word;
-    uint32_t id;
+    uint32_t id = 0;
     enum status status = w[1] > ABI_SEL_MAX ? STATUS_INVALID : pd_thread_start(r->core, r->pd, (uint32_t)w[1], w[2], w[3], &id);
 
     w[1] = id;
