@@ -77,7 +77,7 @@ $(foreach f,kernel user host,$(eval $(call flavour-rules,$(f))))
 $(O)/bin/%:
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	@$(CC) -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack,-z,max-page-size=4096 \
+	@$(CC) -static -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack,-z,max-page-size=4096 \
 	    -Wl,-T,mk/component.ld -Wl,--gc-sections -o $@ \
 	    $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lgcc
 
