@@ -24,35 +24,39 @@ xml_text()
 
 vm_start()
 {
-    local n=$1 initrd_attribute=''
-    [ "$initrd" = none ] || initrd_attribute=" initrd=\"initrd$n\""
+    local n=$1 own_initrd='' rom=''
+    if [ "$initrd" != none ]; then
+        own_initrd=" initrd=\"initrd$n\""
+        rom="<service name=\"ROM\" label=\"initrd$n\"><parent/></service>"
+    fi
     cat <<END
-  <start name="vm$n" binary="vmm" ram="$((memory_mib + 16))M" caps="2000" quota="8M" priority="64" restart="on-fault">
-    <config>
-      <vm memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$initrd_attribute cmdline="$(xml_text "$words")"/>
-    </config>
+  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="16M" priority="32" cpu="all" authority="vm" restart="on-fault">
+    <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "$words")"/>
     <route>
-      <service name="terminal"><child name="terminal"/></service>
-      <any-service><parent/></any-service>
+      <service name="ROM" label="kernel"><parent/></service>
+      $rom
+      <service name="terminal"><child name="terminal" label="vm$n"/></service>
     </route>
   </start>
 END
 }
 
+# The format: doc/framework.md.
 configuration()
 {
     local n
-    echo '<config>'
     cat <<END
-  <start name="uart" binary="uart" ram="1M" priority="100">
-    <provides><service name="uart"/></provides>
-  </start>
-  <start name="terminal" binary="terminal" ram="2M" priority="90">
+<config>
+  <start name="uart" ram="2M" kernel="1M" priority="100" authority="device">
     <provides><service name="terminal"/></provides>
     <route>
-      <service name="uart"><child name="uart"/></service>
-      <any-service><parent/></any-service>
+      <service name="IO_PORT" base="0x3f8" size="8"><parent/></service>
+      <service name="IRQ" base="4" size="1"><parent/></service>
     </route>
+  </start>
+  <start name="terminal" ram="4M" kernel="1M" priority="90" authority="log">
+    <provides><service name="terminal"/></provides>
+    <route><service name="terminal"><child name="uart"/></service></route>
   </start>
 END
     for n in $(seq "$vms"); do
