@@ -35,12 +35,22 @@
 /* The registers' mapping, NULL in x2APIC mode. Written once, before any other CPU runs. */
 static volatile uint32_t *registers;
 
+static void enable(void)
+{
+    uint64_t base = msr_read(MSR_APIC_BASE) | BASE_ENABLE;
+    msr_write(MSR_APIC_BASE, base);
+    if (!registers)
+        msr_write(MSR_APIC_BASE, base | BASE_X2APIC);
+}
+
 uint64_t local_apic_map(void)
 {
     uint64_t base = msr_read(MSR_APIC_BASE) & BASE_ADDRESS;
     if (cpuid(1, 0).ecx >> 21 & 1)
-        return 0;
-    registers = kernel_map_device(base);
+        base = 0;
+    else
+        registers = kernel_map_device(base);
+    enable();
     return base;
 }
 
@@ -83,10 +93,7 @@ void local_apic_command(uint32_t apic_id, uint32_t command)
 
 void local_apic_init(struct cpu *cpu)
 {
-    uint64_t base = msr_read(MSR_APIC_BASE) | BASE_ENABLE;
-    msr_write(MSR_APIC_BASE, base);
-    if (!registers)
-        msr_write(MSR_APIC_BASE, base | BASE_X2APIC);
+    enable();
     local_apic_write(REG_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     local_apic_write(REG_TPR, 0);
     unsigned last_lvt = local_apic_read(3) >> 16 & 0xff;

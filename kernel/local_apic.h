@@ -11,7 +11,7 @@ struct cpu;
 #define APIC_INIT_COUNT    0x38u // register numbers: offset / 16
 #define APIC_CURRENT_COUNT 0x39u
 
-/* Boot CPU, before any cpu_init: maps the registers. Returns their physical page (0 with x2APIC) for the memory map. */
+/* Boot CPU, before any cpu_init: maps the registers and turns the local APIC on. Returns their physical page (0 with x2APIC) for the memory map. */
 uint64_t local_apic_map(void);
 uint32_t local_apic_id(void);
 void local_apic_init(struct cpu *cpu);
