@@ -11,7 +11,7 @@
 #define BUS_PCI         0u
 #define BUS_ISA         1u
 #define LAPIC_VERSION   0x14u
-#define IOAPIC_VERSION  0x11u
+#define IOAPIC_VERSION  0x20u
 #define LEVEL_HIGH      0x000du
 #define PCI_LEVEL_LOW   0x000fu
 #define ISA_LINES       16u

@@ -117,7 +117,7 @@ _Static_assert(sizeof(struct hpet) == 56, "IA-PC HPET 1.0a, 3.2.4");
 #define RTC_CENTURY        0x32u
 #define ACTIVE_HIGH_LEVEL  0x000du
 #define HPET_BLOCK_ID      0x8086a201u // vendor, legacy replacement, 64 bits, 3 timers, revision 1
-#define HPET_MIN_TICK      100u
+#define HPET_MIN_TICK      500u // 50 us of 10 MHz
 
 struct builder {
     uint8_t *area;
