@@ -182,14 +182,12 @@ void cpu_init(unsigned id, uint32_t apic_id, uint64_t area_phys)
 
 void cpu_load_pio(struct cpu *cpu, uint64_t frame0, uint64_t frame1)
 {
-    if (!frame0) {
-        cpu_tss(cpu)->iomap_base = IOMAP_NONE;
+    cpu->pio_loaded[0] = frame0;
+    cpu->pio_loaded[1] = frame1;
+    cpu_tss(cpu)->iomap_base = frame0 ? sizeof(struct tss) : IOMAP_NONE;
+    if (!frame0 || (cpu->pio_window[0] == frame0 && cpu->pio_window[1] == frame1))
         return;
-    }
-    if (cpu->pio_loaded[0] != frame0 || cpu->pio_loaded[1] != frame1) {
-        kernel_map_pio(cpu->id, frame0, frame1);
-        cpu->pio_loaded[0] = frame0;
-        cpu->pio_loaded[1] = frame1;
-    }
-    cpu_tss(cpu)->iomap_base = sizeof(struct tss);
+    kernel_map_pio(cpu->id, frame0, frame1);
+    cpu->pio_window[0] = frame0;
+    cpu->pio_window[1] = frame1;
 }
