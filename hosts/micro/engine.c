@@ -5,7 +5,7 @@
 #include "abi/vcpu.h"
 #include "framework/component.h"
 #include "framework/hypercall.h"
-#include "framework/map.h"
+#include "framework/memory.h"
 #include "framework/slots.h"
 #include "framework/space.h"
 

@@ -221,7 +221,7 @@ static void serve(struct multiplexer *m)
 
 static enum status start(struct multiplexer *m)
 {
-    struct memory log = {0};
+    struct mapping log = {0};
     uint64_t size;
     enum status status;
 
