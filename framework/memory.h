@@ -11,8 +11,8 @@
 
 #include <stddef.h>
 
-/* A dataspace that is mapped here. */
-struct memory {
+/* A dataspace that is mapped here. (Named so that the VM process, which has a struct memory of its own, can use both.) */
+struct mapping {
     void    *address;
     uint64_t size;
     uint32_t slot;   // its capability
@@ -20,15 +20,15 @@ struct memory {
 };
 
 /* New memory, read and write. align: a power of two, of the address and of the physical memory (LARGE_PAGE for guests). */
-enum status memory_alloc(struct memory *memory, uint64_t size, uint64_t align) MUST_CHECK;
+enum status memory_alloc(struct mapping *memory, uint64_t size, uint64_t align) MUST_CHECK;
 
 /* The same, physically below limit: for DMA. */
-enum status memory_alloc_below(struct memory *memory, uint64_t size, uint64_t align, uint64_t limit) MUST_CHECK;
-void memory_free(struct memory *memory);
+enum status memory_alloc_below(struct mapping *memory, uint64_t size, uint64_t align, uint64_t limit) MUST_CHECK;
+void memory_free(struct mapping *memory);
 
 /* A dataspace that somebody else gave: map it all. The capability stays the caller's. */
-enum status memory_attach(struct memory *memory, uint32_t slot, unsigned perms) MUST_CHECK;
-void memory_detach(struct memory *memory);
+enum status memory_attach(struct mapping *memory, uint32_t slot, unsigned perms) MUST_CHECK;
+void memory_detach(struct mapping *memory);
 
 /* The heap: not zeroed, 16-byte aligned or as asked (up to 4096); NULL when the quota is used up. */
 void *heap_alloc(size_t size) __attribute__((malloc));

@@ -10,7 +10,7 @@
 #include "framework/thread_self.h"
 
 struct thread {
-    struct memory stack;
+    struct mapping stack;
     uint64_t      region;      // addresses: guard, stack, UTCB
     uint64_t      region_size;
     uint64_t      stack_top;   // of the thread's function, 16-byte aligned

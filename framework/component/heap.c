@@ -40,7 +40,7 @@ static void set_size(struct block *block, uint64_t size)
 
 static struct block *area_add(uint64_t size)
 {
-    struct memory memory;
+    struct mapping memory;
     struct block *block;
 
     size = ALIGN_UP(size + 2 * sizeof *block, AREA_SIZE);

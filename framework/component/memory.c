@@ -48,7 +48,7 @@ void space_free(uint64_t address, uint64_t size)
     mutex_unlock(&space.mutex);
 }
 
-static MUST_CHECK enum status attach(struct memory *memory, uint64_t align, unsigned perms)
+static MUST_CHECK enum status attach(struct mapping *memory, uint64_t align, unsigned perms)
 {
     uint64_t address;
     enum status status = space_alloc(memory->size, align, &address);
@@ -63,7 +63,7 @@ static MUST_CHECK enum status attach(struct memory *memory, uint64_t align, unsi
     return status;
 }
 
-enum status memory_alloc_below(struct memory *memory, uint64_t size, uint64_t align, uint64_t limit)
+enum status memory_alloc_below(struct mapping *memory, uint64_t size, uint64_t align, uint64_t limit)
 {
     enum status status;
 
@@ -86,12 +86,12 @@ enum status memory_alloc_below(struct memory *memory, uint64_t size, uint64_t al
     return status;
 }
 
-enum status memory_alloc(struct memory *memory, uint64_t size, uint64_t align)
+enum status memory_alloc(struct mapping *memory, uint64_t size, uint64_t align)
 {
     return memory_alloc_below(memory, size, align, UINT64_MAX);
 }
 
-void memory_free(struct memory *memory)
+void memory_free(struct mapping *memory)
 {
     if (core_ram_free(memory->slot) != STATUS_OK)
         return; // still mapped: keep the addresses
@@ -100,7 +100,7 @@ void memory_free(struct memory *memory)
     memory->address = NULL;
 }
 
-enum status memory_attach(struct memory *memory, uint32_t slot, unsigned perms)
+enum status memory_attach(struct mapping *memory, uint32_t slot, unsigned perms)
 {
     enum status status;
 
@@ -112,7 +112,7 @@ enum status memory_attach(struct memory *memory, uint32_t slot, unsigned perms)
     return attach(memory, memory->size >= LARGE_PAGE ? LARGE_PAGE : PAGE_SIZE, perms);
 }
 
-void memory_detach(struct memory *memory)
+void memory_detach(struct mapping *memory)
 {
     uint64_t pages = ALIGN_UP(memory->size, PAGE_SIZE) >> PAGE_SHIFT;
 

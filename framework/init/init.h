@@ -30,7 +30,7 @@ struct child {
     uint64_t            started;       // TSC
     uint64_t            restart_at;    // TSC
     unsigned            backoff_ms;
-    struct memory       config;        // its ROM "config"
+    struct mapping       config;        // its ROM "config"
     bool                has_config;
 };
 

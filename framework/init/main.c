@@ -105,7 +105,7 @@ static MUST_CHECK enum status config_give(struct child *child)
 
 static MUST_CHECK enum status config_load(struct init *init)
 {
-    struct memory rom;
+    struct mapping rom;
     uint32_t slot = slots_alloc(1);
     uint64_t size;
     char *text;

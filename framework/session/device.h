@@ -20,7 +20,7 @@ enum status io_port_open(struct session *session, uint16_t first, uint32_t count
 
 struct io_mem {
     struct session session;
-    struct memory  memory;
+    struct mapping  memory;
     void          *registers; // at the physical address asked for
 };
 enum status io_mem_open(struct io_mem *io, uint64_t physical, uint64_t size, unsigned cache) MUST_CHECK;

@@ -11,7 +11,7 @@
 
 struct rom {
     struct session session;
-    struct memory  memory; // address; whole pages, what is beyond `size` is zero
+    struct mapping  memory; // address; whole pages, what is beyond `size` is zero
     uint64_t       size;
 };
 

@@ -23,7 +23,7 @@ _Static_assert(TERMINAL_INPUT + sizeof(struct ring_shared) + TERMINAL_RING <= TE
 
 struct terminal {
     struct session session;
-    struct memory  memory;
+    struct mapping  memory;
     struct ring    output, input;
     uint32_t       server; // SM to signal
 };
@@ -41,7 +41,7 @@ void terminal_flush(struct terminal *terminal);
 
 struct terminal_peer {
     uint32_t      id; // 0: unused
-    struct memory memory;
+    struct mapping memory;
     struct ring   output, input; // from the client, to the client
     uint32_t      client;        // SM to signal
     uint32_t      slots;
