@@ -129,23 +129,6 @@ static void serve(struct uart *uart)
     }
 }
 
-/* Ports and interrupt are sessions that init's configuration has to route to us. */
-static enum status open_hardware(struct uart *uart, unsigned cpu)
-{
-    static struct session ports, line;
-    const struct session_arguments port_arguments = {.service = "IO_PORT", .label = "", .word = {UART_PORT, 8}};
-    const struct session_arguments irq_arguments = {
-        .service = "IRQ", .label = "", .word = {UART_PIN, 1, ABI_INT_EDGE | ABI_INT_HIGH, cpu},
-    };
-    enum status status = session_open(&ports, &port_arguments, 0);
-
-    if (status == STATUS_OK)
-        status = session_open(&line, &irq_arguments, 0);
-    if (status == STATUS_OK)
-        uart->irq = line.slots;
-    return status;
-}
-
 int main(void)
 {
     static struct uart uart;

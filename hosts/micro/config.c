@@ -54,14 +54,14 @@ static bool read_attribute(struct config *c, const struct xml_attribute *a)
 
     if (strcmp(name, "memory") == 0)
         return text_to_size(a->value, strlen(a->value), &c->memory) || fail(c, name, a->value, "a size such as 512M");
-    if (strcmp(name, "vcpus") == 0)
+    if (strcmp(name, "cpus") == 0)
         return read_number(c, a, 1, 64, &c->vcpus);
     if (strcmp(name, "kernel") == 0)
         return read_text(c, a, c->kernel, sizeof c->kernel);
     if (strcmp(name, "initrd") == 0)
         return read_text(c, a, c->initrd, sizeof c->initrd);
-    if (strcmp(name, "append") == 0)
-        return read_text(c, a, c->append, sizeof c->append);
+    if (strcmp(name, "cmdline") == 0)
+        return read_text(c, a, c->command_line, sizeof c->command_line);
     if (strcmp(name, "watchdog") == 0)
         return read_number(c, a, 0, 3600000, &c->watchdog_ms);
     if (strcmp(name, "fault-after") == 0)

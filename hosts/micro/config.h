@@ -2,8 +2,8 @@
 /*
  * A VM process's configuration: the ROM "config", one XML element.
  *
- *   <config memory="512M" vcpus="2" kernel="bzImage" initrd="initrd" append="console=ttyS0" hpet="no" on-reset="restart|end"
- *           debug-exit="0xf4" watchdog="0" terminal="vm1" fault="none|write|code|scribble" fault-after="10000"/>
+ *   <config memory="512M" cpus="2" kernel="bzImage" initrd="initrd" cmdline="console=ttyS0" hpet="no" on-reset="restart|end"
+ *           debug-exit="0xf4" watchdog="0" fault="none|write|code|scribble" fault-after="10000"/>
  *
  * memory, kernel: required. kernel and initrd name ROMs. watchdog and fault-after are milliseconds. `fault` makes the VM process itself
  * misbehave, for tests of what it can do to others: a write to unmapped memory, to its own code, or at random over its heap.
@@ -29,7 +29,7 @@ struct config {
     enum config_fault fault;
     uint32_t fault_after_ms;
     char     kernel[CONFIG_NAME], initrd[CONFIG_NAME]; // initrd empty: none
-    char     append[CONFIG_LINE];
+    char     command_line[CONFIG_LINE];
     char     error[160];
 };
 
