@@ -87,7 +87,11 @@ $(O)/host/bin/%:
 	@$(CC) $(LDFLAGS-host) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(EXTRA)
 
 # help: make unit            build and run the unit tests on this machine
-.PHONY: unit
+# help: make unit-list       their programs
+.PHONY: unit unit-build unit-list
+unit-build: $$(UNIT)
+unit-list:
+	@printf '%s\n' $(UNIT)
 unit: $$(UNIT)
 	prove --nocolor -e '' $(UNIT)
 
