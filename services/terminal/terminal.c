@@ -4,7 +4,7 @@
  *
  * Screen 0 is the log; each session gets the first free screen from 1 to 9. Only the screen in front is shown and gets the keys; the others' output
  *
- * Keys: Ctrl-] then 0-9 a screen, n the next, h help, Ctrl-] that key itself.
+ * Keys: Ctrl-A then 0-9 a screen, n the next, h help, Ctrl-A that key itself.
  */
 #include "services/terminal/screen.h"
 
@@ -19,7 +19,7 @@
 
 #define SCREENS    10u
 #define LOG_SCREEN 0u
-#define SWITCH_KEY 0x1d // Ctrl-]
+#define SWITCH_KEY 0x01 // Ctrl-A
 
 
 struct client {
@@ -52,7 +52,7 @@ static void show_front(struct multiplexer *m)
     const char *label = m->front == LOG_SCREEN ? "log" : m->client[m->front].used ? m->client[m->front].peer.label : "nothing";
 
     line_print(m, clear);
-    format_string(title, sizeof title, "--- %u: %s (Ctrl-] h for help) ---\r\n", m->front, label);
+    format_string(title, sizeof title, "--- %u: %s (Ctrl-A h for help) ---\r\n", m->front, label);
     line_print(m, title);
     screen_rewind(&m->screen[m->front]);
 }
@@ -67,7 +67,7 @@ static void help(struct multiplexer *m)
 {
     char text[128];
 
-    line_print(m, "\r\nCtrl-] then: 0 the log, 1-9 a screen, n the next one, Ctrl-] that key itself\r\n");
+    line_print(m, "\r\nCtrl-A then: 0 the log, 1-9 a screen, n the next one, Ctrl-A that key itself\r\n");
     for (unsigned i = 1; i < SCREENS; i++) {
         if (!m->client[i].used)
             continue;
