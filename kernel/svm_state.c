@@ -4,6 +4,7 @@
 
 #include "kernel/msr.h"
 #include "kernel/xstate.h"
+#include "lib/string.h"
 
 #define CR0_PE 1ull
 #define CR0_NW (1ull << 29)
@@ -48,65 +49,44 @@ void svm_intercept_dr(struct vcpu *v)
     v->vmcb->intercept_dr = v->dr_live && !v->own_dr ? 0 : 0xffffffff;
 }
 
-static void load_segments(struct vcpu *v, uint32_t groups)
+/* Where the groups lie in the page and in the VMCB, in words of 8 bytes. */
+static const struct field {
+    uint16_t group, state, vmcb, words;
+} fields[] = {
+#define FIELD(group, page, control, count) \
+    {ABI_VCPU_##group, offsetof(struct abi_vcpu, page) / 8, offsetof(struct vmcb, control) / 8, count}
+    FIELD(CSSS, cs, cs, 4),         FIELD(DSES, ds, ds, 2),       FIELD(DSES, es, es, 2),     FIELD(FSGS, fs, fs, 4),
+    FIELD(TRLDTR, tr, tr, 2),       FIELD(TRLDTR, ldtr, ldtr, 2), FIELD(TABLES, gdtr, gdtr, 2), FIELD(TABLES, idtr, idtr, 2),
+    FIELD(CR, cr0, cr0, 1),         FIELD(CR, cr2, cr2, 1),       FIELD(CR, cr3, cr3, 1),     FIELD(CR, cr4, cr4, 1),
+    FIELD(DR, dr6, dr6, 1),         FIELD(DR, dr7, dr7, 1),       FIELD(EFER, efer, efer, 1), FIELD(SYSCALL, star, star, 5),
+    FIELD(SYSENTER, sysenter_cs, sysenter_cs, 3), FIELD(PAT, pat, pat, 1),
+#undef FIELD
+};
+
+static void copy_fields(void *to, const void *from, uint32_t groups, bool load)
 {
-    const struct abi_vcpu *s = v->state;
-    struct vmcb *b = v->vmcb;
-    if (groups & ABI_VCPU_CSSS) {
-        b->cs = s->cs;
-        b->ss = s->ss;
-        b->cpl = b->ss.attr >> ATTR_DPL_SHIFT & 3;
-    }
-    if (groups & ABI_VCPU_DSES) {
-        b->ds = s->ds;
-        b->es = s->es;
-    }
-    if (groups & ABI_VCPU_FSGS) {
-        b->fs = s->fs;
-        b->gs = s->gs;
-    }
-    if (groups & ABI_VCPU_TRLDTR) {
-        b->tr = s->tr;
-        b->ldtr = s->ldtr;
-    }
-    if (groups & ABI_VCPU_TABLES) {
-        b->gdtr = s->gdtr;
-        b->idtr = s->idtr;
+    for (const struct field *f = fields; f < fields + sizeof(fields) / sizeof(fields[0]); f++) {
+        if (!(groups & f->group))
+            continue;
+        uint64_t *t = (uint64_t *)to + (load ? f->vmcb : f->state);
+        const uint64_t *s = (const uint64_t *)from + (load ? f->state : f->vmcb);
+        for (unsigned i = 0; i < f->words; i++)
+            t[i] = s[i];
     }
 }
 
-static void load_registers(struct vcpu *v, uint32_t groups)
+static void load_groups(struct vcpu *v, uint32_t groups)
 {
-    const struct abi_vcpu *s = v->state;
     struct vmcb *b = v->vmcb;
-    if (groups & ABI_VCPU_CR) {
-        b->cr0 = s->cr0;
-        b->cr2 = s->cr2;
-        b->cr3 = s->cr3;
-        b->cr4 = s->cr4;
-    }
-    if (groups & ABI_VCPU_DR) {
-        for (unsigned i = 0; i < 4; i++)
-            v->dr[i] = s->dr[i];
-        b->dr6 = s->dr6;
-        b->dr7 = s->dr7;
-    }
+    copy_fields(b, v->state, groups, true);
+    if (groups & ABI_VCPU_CSSS)
+        b->cpl = b->ss.attr >> ATTR_DPL_SHIFT & 3;
     if (groups & ABI_VCPU_EFER)
-        b->efer = s->efer | EFER_SVME; // VMRUN insists on it; the guest's own view of the bit is the VM process's matter
-    if (groups & ABI_VCPU_SYSCALL) {
-        b->star = s->star;
-        b->lstar = s->lstar;
-        b->cstar = s->cstar;
-        b->sfmask = s->sfmask;
-        b->kernel_gs_base = s->kernel_gs_base;
-    }
-    if (groups & ABI_VCPU_SYSENTER) {
-        b->sysenter_cs = s->sysenter_cs;
-        b->sysenter_esp = s->sysenter_esp;
-        b->sysenter_eip = s->sysenter_eip;
-    }
-    if (groups & ABI_VCPU_PAT)
-        b->pat = s->pat;
+        b->efer |= EFER_SVME; // VMRUN insists on it; the guest's own view of the bit is the VM process's matter
+    if (groups & ABI_VCPU_DR)
+        memcpy(v->dr, v->state->dr, sizeof(v->dr));
+    if (groups & ABI_VCPU_CONTROL)
+        load_control(v);
     /* What changes address translation behind the guest's back: a new tag instead of a flush. */
     if (groups & (ABI_VCPU_CR | ABI_VCPU_EFER | ABI_VCPU_PAT))
         v->asid_generation = 0;
@@ -147,10 +127,7 @@ bool svm_load(struct vcpu *v)
     s->valid = 0;
     s->entries++;
     if (dirty & ABI_VCPU_ALL & ~(ABI_VCPU_GPR | ABI_VCPU_CORE)) {
-        load_segments(v, dirty);
-        load_registers(v, dirty);
-        if (dirty & ABI_VCPU_CONTROL)
-            load_control(v);
+        load_groups(v, dirty);
         if (dirty & ABI_VCPU_XSTATE) {
             uint64_t xcr0 = __atomic_load_n(&s->xcr0, __ATOMIC_RELAXED);
             if (!xstate_valid_xcr0(xcr0))
@@ -181,77 +158,23 @@ void svm_store_core(struct vcpu *v)
     s->event = event & EVENT_VALID ? event : 0;
 }
 
-static void store_segments(struct vcpu *v, uint32_t groups)
-{
-    struct abi_vcpu *s = v->state;
-    const struct vmcb *b = v->vmcb;
-    if (groups & ABI_VCPU_CSSS) {
-        s->cs = b->cs;
-        s->ss = b->ss;
-        s->ss.attr = (uint16_t)((b->ss.attr & ~(3u << ATTR_DPL_SHIFT)) | (b->cpl & 3u) << ATTR_DPL_SHIFT);
-    }
-    if (groups & ABI_VCPU_DSES) {
-        s->ds = b->ds;
-        s->es = b->es;
-    }
-    if (groups & ABI_VCPU_FSGS) {
-        s->fs = b->fs;
-        s->gs = b->gs;
-    }
-    if (groups & ABI_VCPU_TRLDTR) {
-        s->tr = b->tr;
-        s->ldtr = b->ldtr;
-    }
-    if (groups & ABI_VCPU_TABLES) {
-        s->gdtr = b->gdtr;
-        s->idtr = b->idtr;
-    }
-}
-
-static void store_registers(struct vcpu *v, uint32_t groups)
-{
-    struct abi_vcpu *s = v->state;
-    const struct vmcb *b = v->vmcb;
-    if (groups & ABI_VCPU_CR) {
-        s->cr0 = b->cr0;
-        s->cr2 = b->cr2;
-        s->cr3 = b->cr3;
-        s->cr4 = b->cr4;
-    }
-    if (groups & ABI_VCPU_DR) {
-        for (unsigned i = 0; i < 4; i++)
-            s->dr[i] = v->dr[i];
-        s->dr6 = b->dr6;
-        s->dr7 = b->dr7;
-    }
-    if (groups & ABI_VCPU_EFER)
-        s->efer = b->efer & ~(uint64_t)EFER_SVME;
-    if (groups & ABI_VCPU_SYSCALL) {
-        s->star = b->star;
-        s->lstar = b->lstar;
-        s->cstar = b->cstar;
-        s->sfmask = b->sfmask;
-        s->kernel_gs_base = b->kernel_gs_base;
-    }
-    if (groups & ABI_VCPU_SYSENTER) {
-        s->sysenter_cs = b->sysenter_cs;
-        s->sysenter_esp = b->sysenter_esp;
-        s->sysenter_eip = b->sysenter_eip;
-    }
-    if (groups & ABI_VCPU_PAT)
-        s->pat = b->pat;
-}
-
 void svm_store_groups(struct vcpu *v, uint32_t groups)
 {
     struct abi_vcpu *s = v->state;
-    store_segments(v, groups);
-    store_registers(v, groups);
+    const struct vmcb *b = v->vmcb;
+    copy_fields(s, b, groups, false);
+    /* The processor keeps the privilege level in a field of its own. */
+    if (groups & ABI_VCPU_CSSS)
+        s->ss.attr = (uint16_t)((b->ss.attr & ~(3u << ATTR_DPL_SHIFT)) | (b->cpl & 3u) << ATTR_DPL_SHIFT);
+    if (groups & ABI_VCPU_EFER)
+        s->efer &= ~(uint64_t)EFER_SVME;
+    if (groups & ABI_VCPU_DR)
+        memcpy(s->dr, v->dr, sizeof(v->dr));
     if (groups & ABI_VCPU_XSTATE)
         s->xcr0 = v->xcr0; // the image is always the guest's present one
     if (groups & ABI_VCPU_CONTROL) {
         s->exception_bitmap = v->exceptions;
-        s->tsc_offset = v->vmcb->tsc_offset;
+        s->tsc_offset = b->tsc_offset;
     }
     s->valid |= groups & ABI_VCPU_ALL;
 }
