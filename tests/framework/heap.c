@@ -12,7 +12,7 @@
 
 static uint64_t area_left;
 
-enum status memory_alloc(struct memory *memory, uint64_t size, uint64_t align)
+enum status memory_alloc(struct mapping *memory, uint64_t size, uint64_t align)
 {
     if (size > area_left)
         return STATUS_QUOTA;
