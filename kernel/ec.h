@@ -35,10 +35,10 @@ enum ec_state {
 struct ec {
     struct regs regs;
     uint8_t state;           // enum ec_state
-    uint8_t hazard;          // EC_HAZARD_*
-    uint16_t cpu;
-    uint8_t kind;            // enum abi_ec
+    uint8_t hazard;          // EC_HAZARD_*; set from any CPU
     bool in_event;           // CALLING or HELPING for an event, not for a call of its own
+    uint8_t kind;            // enum abi_ec
+    uint16_t cpu;
     bool timed;              // in sched.timeouts
     uint8_t wake_status;     // set by who takes it off the semaphore
     struct abi_utcb *utcb;   // kernel address, NULL if it has none

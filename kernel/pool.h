@@ -14,6 +14,7 @@ struct pd;
 
 /* What the kernel knows of a frame beside its content. */
 struct frame_info {
+    struct pd *payer;
     uint32_t next;  // frame list: number of the next frame
     uint16_t used;  // page or capability table: entries in use
     uint16_t count; // of frames in this piece, while it is on a list
@@ -29,12 +30,12 @@ void pool_init(void *memory, uint64_t phys, uint64_t frames);
 
 /* `count` frames in a row, charged to the PD. NULL: quota or pool used up. */
 void *frame_alloc(struct pd *payer, unsigned count);
-void frame_free(struct pd *payer, void *memory, unsigned count);
+void frame_free(void *memory, unsigned count);
 
 struct frame_info *frame_info(const void *frame);
 void frame_list_push(struct frame_list *list, void *memory, unsigned count);
 void *frame_list_pop(struct frame_list *list);
-void frame_list_free(struct frame_list *list, struct pd *payer);
+void frame_list_free(struct frame_list *list);
 
 uint64_t pool_free(void); // frames
 uint64_t pool_size(void);

@@ -20,6 +20,6 @@ void slab_init(struct slab_cache *cache);
 
 /* size 1 to FRAME_SIZE. NULL: quota or pool used up. */
 void *slab_alloc(struct pd *payer, unsigned size);
-void slab_free(struct pd *payer, void *memory, unsigned size);
+void slab_free(void *memory, unsigned size);
 
 #endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* The ABI_CREATE_* hypercalls. The tree lock is held. */
+#include "kernel/cpu.h"
+#include "kernel/delegate.h"
+#include "kernel/hypercall.h"
+#include "kernel/object_kinds.h"
+#include "kernel/pd.h"
+#include "kernel/sm.h"
+#include "kernel/timer.h"
+#include "kernel/vcpu.h"
+
+#define SLICE_MIN 100u     // microseconds
+#define SLICE_MAX 1000000u
+#define NONE      (~0ull)
+
+static enum abi_status new_pd(struct ec *ec, struct pd *pd, struct object **result)
+{
+    uint64_t quota = ec->regs.rdx;
+
+    if (quota < ABI_PD_QUOTA_MIN)
+        return ABI_BAD_PARAMETER;
+    struct pd *child = pd_create(pd, quota);
+    *result = child ? &child->object : NULL;
+    return ABI_OK;
+}
+
+static enum abi_status new_space(struct ec *ec, struct pd *pd, struct object **result)
+{
+    unsigned kind = hypercall_flags(ec);
+
+    if (kind == OBJECT_SPACE_DMA || (kind == OBJECT_SPACE_GST && !vcpu_ops()))
+        return ABI_BAD_FEATURE;
+    if ((kind == OBJECT_SPACE_OBJ && pd->objects) || (kind == OBJECT_SPACE_HST && pd->host))
+        return ABI_BAD_PARAMETER;
+    struct space *space = space_create(pd, kind, false);
+    if (!space)
+        return ABI_OK;
+    if (kind == OBJECT_SPACE_OBJ) {
+        pd->objects = space;
+    } else if (kind == OBJECT_SPACE_HST) {
+        pd->host = space;
+        pd->cr3 = pool_phys(space->root);
+    } else if (kind == OBJECT_SPACE_PIO && !pd->ports) {
+        pd->ports = space;
+        pd->port_frame = pool_phys(space->root);
+    }
+    *result = &space->object;
+    return ABI_OK;
+}
+
+/* A vCPU's space argument; false if it is none. */
+static bool assigned_space(const struct ec *ec, uint64_t sel, enum object_type kind, bool optional, struct space **space)
+{
+    struct object *object = live_object(ec, sel, kind, ABI_PERM_SPACE_ASSIGN);
+
+    *space = object ? space_of(object) : NULL;
+    if (object && !(*space)->root)
+        return false;
+    return object || (optional && sel == NONE);
+}
+
+static enum abi_status vcpu_config(const struct ec *ec, struct ec_config *config)
+{
+    const struct regs *r = &ec->regs;
+
+    config->rsp = config->rip = config->fs_base = 0;
+    config->event_base = NONE;
+    if (!vcpu_ops())
+        return ABI_BAD_FEATURE;
+    if (!assigned_space(ec, r->rax, OBJECT_SPACE_GST, false, &config->guest) ||
+        !assigned_space(ec, r->r8, OBJECT_SPACE_PIO, true, &config->ports) ||
+        !assigned_space(ec, r->r9, OBJECT_SPACE_MSR, true, &config->msrs))
+        return ABI_BAD_CAPABILITY;
+    return config->page ? ABI_OK : ABI_BAD_PARAMETER;
+}
+
+static enum abi_status thread_config(const struct ec_config *config)
+{
+    if (config->rsp > ABI_USER_END || config->rip >= ABI_USER_END || config->fs_base >= ABI_USER_END)
+        return ABI_BAD_PARAMETER;
+    if (config->event_base != NONE && config->event_base > ABI_SEL_MAX - ABI_EVENT_COUNT + 1)
+        return ABI_BAD_PARAMETER;
+    return ABI_OK;
+}
+
+static enum abi_status new_ec(struct ec *ec, struct pd *pd, struct object **result)
+{
+    const struct regs *r = &ec->regs;
+    struct ec_config config = {.pd = pd, .kind = (uint8_t)hypercall_flags(ec), .cpu = r->rdx & (FRAME_SIZE - 1),
+                               .page = ALIGN_DOWN(r->rdx, FRAME_SIZE), .rsp = r->rax, .event_base = r->r8,
+                               .rip = r->r9, .fs_base = r->r10};
+    if (config.kind == ABI_EC_LOCAL)
+        config.rip = 0; // comes with the portal
+    if (!pd->objects || !pd->host || pd->objects->object.dying || pd->host->object.dying)
+        return ABI_BAD_CAPABILITY;
+    if (config.cpu >= cpu_count())
+        return ABI_BAD_CPU;
+    enum abi_status status = config.kind == ABI_EC_VCPU ? vcpu_config(ec, &config) : thread_config(&config);
+    if (status != ABI_OK)
+        return status;
+    if (config.page >= ABI_USER_END)
+        return ABI_BAD_PARAMETER;
+    struct ec *child = NULL;
+    status = ec_create(&config, &child);
+    *result = child ? &child->object : NULL;
+    return status;
+}
+
+static enum abi_status new_sc(struct ec *ec, struct pd *pd, struct object **result)
+{
+    uint64_t prio = ec->regs.rax & 0xff, slice = ec->regs.rax >> 8;
+    struct object *thread = live_object(ec, ec->regs.rdx, OBJECT_EC, ABI_PERM_EC_BIND_SC);
+
+    if (!thread || ec_of(thread)->kind != ABI_EC_THREAD || ec_of(thread)->sc)
+        return ABI_BAD_CAPABILITY;
+    if (prio < 1 || prio > ABI_PRIO_MAX || slice < SLICE_MIN || slice > SLICE_MAX)
+        return ABI_BAD_PARAMETER;
+    struct sc *sc = sc_create(pd, ec_of(thread), (uint8_t)prio, slice * timer_khz() / 1000);
+    *result = sc ? &sc->object : NULL;
+    return ABI_OK;
+}
+
+static enum abi_status new_pt(struct ec *ec, struct pd *pd, struct object **result)
+{
+    struct object *local = live_object(ec, ec->regs.rdx, OBJECT_EC, ABI_PERM_EC_BIND_PT);
+
+    if (!local || ec_of(local)->kind != ABI_EC_LOCAL)
+        return ABI_BAD_CAPABILITY;
+    if (ec->regs.rax >= ABI_USER_END)
+        return ABI_BAD_PARAMETER;
+    struct pt *pt = pt_create(pd, ec_of(local), ec->regs.rax, ec->regs.r8);
+    *result = pt ? &pt->object : NULL;
+    return ABI_OK;
+}
+
+static enum abi_status new_sm(struct ec *ec, struct pd *pd, struct object **result)
+{
+    struct sm *sm = sm_create(pd, ec->regs.rdx);
+
+    *result = sm ? &sm->object : NULL;
+    return ABI_OK;
+}
+
+/* By kind: how to make one (OK without an object is out of memory), flags there are, permissions its creator gets. */
+static const struct {
+    enum abi_status (*make)(struct ec *ec, struct pd *pd, struct object **result);
+    uint8_t flags;
+    uint8_t perms;
+} kinds[] = {
+    [ABI_CREATE_PD]    = {new_pd, 0, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE},
+    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN |
+                                                          ABI_PERM_SPACE_REVOKE},
+    [ABI_CREATE_EC]    = {new_ec, ABI_EC_VCPU, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_PT | ABI_PERM_EC_BIND_SC | ABI_PERM_EC_RUN},
+    [ABI_CREATE_SC]    = {new_sc, 0, ABI_PERM_SC_CTRL},
+    [ABI_CREATE_PT]    = {new_pt, 0, ABI_PERM_PT_CTRL | ABI_PERM_PT_CALL | ABI_PERM_PT_EVENT},
+    [ABI_CREATE_SM]    = {new_sm, 0, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN},
+};
+
+enum abi_status create(struct ec *ec, enum abi_hypercall number)
+{
+    struct object *object = NULL;
+    struct reserve slot;
+
+    if (hypercall_flags(ec) > kinds[number].flags)
+        return ABI_BAD_HYPERCALL;
+    struct object *pd = live_object(ec, ec->regs.rsi, OBJECT_PD, ABI_PERM_PD_CREATE);
+    if (!pd)
+        return ABI_BAD_CAPABILITY;
+    enum abi_status status = slot_reserve(&slot, ec->pd->objects, hypercall_sel(ec));
+    if (status != ABI_OK)
+        return status;
+    status = kinds[number].make(ec, pd_of(pd), &object);
+    if (!object) {
+        reserve_cancel(&slot);
+        return status == ABI_OK ? ABI_OUT_OF_MEMORY : status;
+    }
+    slot_bind(&slot, object, kinds[number].perms, 0);
+    if (number == ABI_CREATE_SC)
+        sc_start(sc_of(object));
+    return ABI_OK;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Delegation: describe all nodes and take all memory first, then commit. */
+#include "kernel/delegate.h"
+
+#include "kernel/assert.h"
+#include "kernel/ec.h"
+#include "kernel/pd.h"
+
+static bool overlaps(uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count)
+{
+    return a < b + b_count && b < a + a_count;
+}
+
+bool node_is_revoked(const struct node *node)
+{
+    uint64_t base = node->rb.key, count = node->count;
+
+    for (; node; base = node->source, count = node->count, node = node->parent)
+        list_for_each(link, &node->space->revokes) {
+            struct ec *ec = list_entry(link, struct ec, revoke_link);
+            if (overlaps(base, count, ec->revoke_base, ec->revoke_count))
+                return true;
+        }
+    return false;
+}
+
+static bool kinds_fit(const struct delegation *d)
+{
+    unsigned from = d->source->object.type, to = d->target->object.type;
+
+    return from == to || (from == OBJECT_SPACE_HST && (to == OBJECT_SPACE_GST || to == OBJECT_SPACE_DMA));
+}
+
+static enum abi_status check(const struct delegation *d)
+{
+    unsigned all = space_is_memory(d->target) ? ABI_PERM_MEM_ALL
+                   : d->target->object.type == OBJECT_SPACE_OBJ ? ABI_PERM_OBJ_ALL
+                   : d->target->object.type == OBJECT_SPACE_PIO ? ABI_PERM_PIO
+                                                                : ABI_PERM_MSR_R | ABI_PERM_MSR_W;
+
+    if (!kinds_fit(d) || d->perms & ~all || d->cache > ABI_CACHE_WC)
+        return ABI_BAD_PARAMETER;
+    if (d->cache && (d->source->root || !space_is_memory(d->source)))
+        return ABI_BAD_PARAMETER;
+    if (!d->count || !range_fits(d->source_base, d->count, space_limit(d->source)) ||
+        !range_fits(d->target_base, d->count, space_limit(d->target)))
+        return ABI_BAD_PARAMETER;
+    return ABI_OK;
+}
+
+/* What one source node gives. */
+static struct node describe(const struct delegation *d, struct node *from)
+{
+    uint64_t first = MAX(from->rb.key, d->source_base);
+    uint64_t end = MIN(from->rb.key + from->count, d->source_base + d->count);
+    struct node node = {.rb.key = first - d->source_base + d->target_base, .count = end - first, .parent = from,
+                        .source = first, .perms = from->perms & d->perms, .cache = from->cache | d->cache,
+                        .space = d->target};
+
+    if (space_is_memory(d->source))
+        node.phys = from->phys + (first - from->rb.key);
+    else if (d->source->object.type == OBJECT_SPACE_OBJ)
+        node.object = from->object;
+    return node;
+}
+
+/* The nodes of the source that can be derived from. */
+static struct node *usable(struct node *node, const struct delegation *d)
+{
+    while (node && (node->flags & NODE_KERNEL || node_is_revoked(node)))
+        node = node_next(node, d->source_base, d->count);
+    return node;
+}
+
+static enum abi_status reserve(struct reserve *reserve, const struct delegation *d, uint64_t *done)
+{
+    struct node *node = usable(node_first(d->source, d->source_base, d->count), d);
+
+    for (; node; node = usable(node_next(node, d->source_base, d->count), d)) {
+        struct node child = describe(d, node);
+        if (node->depth + 1u > ABI_DEPTH_MAX)
+            return ABI_OVERFLOW;
+        if (reserve->leaves + space_leaves(&child) > ABI_DELEGATE_MAX && d->target->object.type != OBJECT_SPACE_PIO)
+            return ABI_BAD_PARAMETER;
+        if (!reserve_node(reserve, &child))
+            return ABI_OUT_OF_MEMORY;
+        *done += child.count;
+    }
+    return reserve_frames(reserve) ? ABI_OK : ABI_OUT_OF_MEMORY;
+}
+
+enum abi_status delegate(const struct delegation *d, uint64_t *done)
+{
+    struct reserve r;
+    enum abi_status status = check(d);
+
+    if (status != ABI_OK)
+        return status;
+    if (node_first(d->target, d->target_base, d->count))
+        return ABI_OCCUPIED;
+    *done = 0;
+    reserve_init(&r, d->target);
+    status = reserve(&r, d, done);
+    if (status == ABI_OK)
+        reserve_commit(&r);
+    else
+        reserve_cancel(&r);
+    return status;
+}
+
+enum abi_status slot_reserve(struct reserve *slot, struct space *space, uint64_t sel)
+{
+    struct node node = {.rb.key = sel, .count = 1};
+
+    if (!range_fits(sel, 1, space_limit(space)))
+        return ABI_BAD_PARAMETER;
+    if (space->object.dying)
+        return ABI_BAD_CAPABILITY;
+    if (node_first(space, sel, 1))
+        return ABI_OCCUPIED;
+    reserve_init(slot, space);
+    if (reserve_node(slot, &node) && reserve_frames(slot))
+        return ABI_OK;
+    reserve_cancel(slot);
+    return ABI_OUT_OF_MEMORY;
+}
+
+void slot_bind(struct reserve *slot, struct object *object, uint8_t perms, uint8_t flags)
+{
+    struct node *node = slot->nodes;
+
+    node->object = object;
+    node->perms = perms;
+    node->flags = flags;
+    object->root = node;
+    reserve_commit(slot);
+}

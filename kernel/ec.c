@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Creation and end of execution contexts. */
+#include "kernel/ec.h"
+
+#include "kernel/cpu.h"
+#include "kernel/node.h"
+#include "kernel/pd.h"
+#include "kernel/sm.h"
+#include "kernel/space.h"
+#include "kernel/vcpu.h"
+#include "kernel/xstate.h"
+
+static void ref(struct space *space)
+{
+    if (space)
+        space->object.refs++;
+}
+
+static void init(struct ec *ec, const struct ec_config *config)
+{
+    ec->kind = config->kind;
+    ec->cpu = config->cpu;
+    ec->pd = config->pd;
+    ec->directory = config->pd->objects->root;
+    ec->event_base = config->event_base;
+    ec->fs_base = config->fs_base;
+    ec->guest = config->guest;
+    ec->ports = config->ports;
+    ec->msrs = config->msrs;
+    ec->regs.rip = config->rip;
+    ec->regs.rsp = config->rsp;
+    ec->regs.rdi = config->page;
+    ec->regs.rflags = USER_RFLAGS;
+    ec->regs.cs = SEL_USER_CODE;
+    ec->regs.ss = SEL_USER_DATA;
+    list_init(&ec->helpers);
+    list_init(&ec->help_link);
+    list_init(&ec->parked);
+    list_init(&ec->revoke_link);
+    ref(ec->pd->objects);
+    ref(ec->pd->host);
+    ref(ec->guest);
+    ref(ec->ports);
+    ref(ec->msrs);
+    object_init(&ec->object, OBJECT_EC, ec->pd);
+}
+
+static bool create_vcpu(struct ec *ec)
+{
+    struct vcpu_memory memory = {.state = (struct abi_vcpu *)(void *)ec->utcb};
+
+    ec->vcpu = slab_alloc(ec->pd, sizeof *ec->vcpu);
+    if (!ec->vcpu)
+        return false;
+    memory.control = frame_alloc(ec->pd, 1);
+    if (!memory.control) {
+        slab_free(ec->vcpu, sizeof *ec->vcpu);
+        return false;
+    }
+    ec->xstate = memory.control; // a vCPU's vector state is in its state page
+    memory.control_phys = pool_phys(memory.control);
+    memory.nested_root = pool_phys(ec->guest->root);
+    memory.io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0;
+    memory.msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0;
+    vcpu_ops()->create(ec->vcpu, &memory);
+    return true;
+}
+
+static bool create_state(struct ec *ec)
+{
+    if (ec->kind == ABI_EC_VCPU)
+        return create_vcpu(ec);
+    ec->xstate = slab_alloc(ec->pd, xstate_size());
+    if (ec->xstate)
+        xstate_init(ec->xstate);
+    return ec->xstate != NULL;
+}
+
+static void free_state(struct ec *ec)
+{
+    if (ec->kind == ABI_EC_VCPU) {
+        frame_free(ec->xstate, 1);
+        slab_free(ec->vcpu, sizeof *ec->vcpu);
+    } else {
+        slab_free(ec->xstate, xstate_size());
+    }
+}
+
+/* The page shared with user level, mapped at config->page in the PD's host space. */
+static bool create_page(struct ec *ec, const struct ec_config *config)
+{
+    struct reserve reserve;
+
+    ec->utcb = frame_alloc(ec->pd, 1);
+    if (!ec->utcb)
+        return false;
+    struct node node = {.rb.key = config->page / FRAME_SIZE, .count = 1, .phys = pool_phys(ec->utcb) / FRAME_SIZE,
+                        .perms = ABI_PERM_MEM_R | ABI_PERM_MEM_W, .flags = NODE_KERNEL, .ec = ec};
+    reserve_init(&reserve, ec->pd->host);
+    if (!reserve_node(&reserve, &node) || !reserve_frames(&reserve)) {
+        reserve_cancel(&reserve);
+        frame_free(ec->utcb, 1);
+        return false;
+    }
+    ec->utcb_node = reserve_commit(&reserve);
+    return true;
+}
+
+/* Takes the page back when nobody can have used it yet. */
+static void cancel_page(struct ec *ec)
+{
+    struct frame_list tables = {0};
+
+    if (!ec->utcb)
+        return;
+    node_remove(ec->utcb_node, &tables);
+    frame_list_free(&tables);
+    frame_free(ec->utcb, 1);
+}
+
+enum abi_status ec_create(const struct ec_config *config, struct ec **result)
+{
+    if (config->page && node_first(config->pd->host, config->page / FRAME_SIZE, 1))
+        return ABI_OCCUPIED;
+    struct ec *ec = slab_alloc(config->pd, sizeof *ec);
+    if (!ec)
+        return ABI_OUT_OF_MEMORY;
+    ec->pd = config->pd;
+    ec->guest = config->guest;
+    ec->ports = config->ports;
+    ec->msrs = config->msrs;
+    ec->kind = config->kind;
+    if (config->page && !create_page(ec, config)) {
+        slab_free(ec, sizeof *ec);
+        return ABI_OUT_OF_MEMORY;
+    }
+    if (!create_state(ec)) {
+        cancel_page(ec);
+        slab_free(ec, sizeof *ec);
+        return ABI_OUT_OF_MEMORY;
+    }
+    init(ec, config);
+    *result = ec;
+    return ABI_OK;
+}
+
+void ec_free(struct ec *ec)
+{
+    list_remove(&ec->revoke_link);
+    free_state(ec);
+    if (ec->utcb)
+        frame_free(ec->utcb, 1);
+    object_drop(&ec->object);
+    slab_free(ec, sizeof *ec);
+}
+
+void ec_complete(struct ec *ec, enum abi_status status, uint64_t value)
+{
+    struct regs *r = &ec->regs;
+
+    r->rax = status;
+    r->rsi = value;
+    r->rdx = r->rdi = r->rcx = 0;
+    r->r8 = r->r9 = r->r10 = r->r11 = 0;
+}
+
+/* Ends what the EC has to do with others. Returns an EC whose event it was handling, which has to stop now too. */
+static struct ec *detach(struct ec *ec)
+{
+    struct ec *caller = ec->caller, *stop = NULL;
+
+    if (caller) {
+        ec->caller = NULL;
+        caller->callee = NULL;
+        if (caller->in_event) {
+            stop = caller;
+        } else {
+            ec_complete(caller, ABI_ABORTED, 0);
+            caller->state = EC_RUNNABLE;
+        }
+    }
+    for (struct list_node *link; (link = list_pop_front(&ec->helpers)) != NULL;) {
+        struct ec *helper = list_entry(link, struct ec, help_link);
+        helper->callee = NULL;
+        helper->state = EC_RUNNABLE; // it calls again
+    }
+    list_remove(&ec->help_link);
+    if (ec->callee && ec->state == EC_CALLING)
+        ec->callee->caller = NULL;
+    ec->callee = NULL;
+    if (ec->running) {
+        ec->running->runner = NULL;
+        ec->running = NULL;
+    }
+    if (ec->runner) { // it sees that it runs nothing any more
+        ec->runner->running = NULL;
+        ec->runner = NULL;
+    }
+    return stop;
+}
+
+void ec_stop(struct ec *ec)
+{
+    while (ec && ec->state != EC_STOPPED) {
+        if (sm_leave(ec))
+            timeout_cancel(ec);
+        sched_inbox();
+        struct ec *next = detach(ec);
+        ec->state = EC_STOPPED;
+        ec_unpark(ec);
+        if (cpu_self()->current_ec == ec)
+            ec_leave();
+        ec = next;
+    }
+}

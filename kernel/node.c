@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* Nodes and reservations. */
+#include "kernel/node.h"
+
+#include "kernel/assert.h"
+#include "kernel/pd.h"
+#include "kernel/space.h"
+
+struct node *node_first(const struct space *space, uint64_t base, uint64_t count)
+{
+    struct node *node = node_of(rb_floor(&space->nodes, base));
+
+    if (node && base - node->rb.key < node->count)
+        return count ? node : NULL;
+    node = node_of(node ? rb_next(&node->rb) : rb_first(&space->nodes));
+    return node && node->rb.key - base < count ? node : NULL;
+}
+
+void reserve_init(struct reserve *reserve, struct space *space)
+{
+    *reserve = (struct reserve){.space = space, .seen = {~0ull, ~0ull, ~0ull}};
+}
+
+bool reserve_node(struct reserve *reserve, const struct node *description)
+{
+    struct node *node = slab_alloc(reserve->space->object.owner, sizeof *node);
+
+    if (!node)
+        return false;
+    *node = *description;
+    node->space = reserve->space;
+    if (reserve->last)
+        reserve->last->rb.parent = &node->rb;
+    else
+        reserve->nodes = node;
+    reserve->last = node;
+    if (reserve->space->root) {
+        reserve->leaves += space_leaves(node);
+        space_plan(reserve, node);
+    }
+    return true;
+}
+
+bool reserve_frames(struct reserve *reserve)
+{
+    for (uint64_t i = 0; i < reserve->tables; i++) {
+        void *frame = frame_alloc(reserve->space->object.owner, 1);
+        if (!frame)
+            return false;
+        frame_list_push(&reserve->frames, frame, 1);
+    }
+    return true;
+}
+
+void reserve_cancel(struct reserve *reserve)
+{
+    for (struct node *node = reserve->nodes, *next; node; node = next) {
+        next = node_of(node->rb.parent);
+        slab_free(node, sizeof *node);
+    }
+    frame_list_free(&reserve->frames);
+    reserve->nodes = NULL;
+}
+
+struct node *reserve_commit(struct reserve *reserve)
+{
+    for (struct node *node = reserve->nodes, *next; node; node = next) {
+        next = node_of(node->rb.parent);
+        list_init(&node->children);
+        list_init(&node->sibling);
+        if (node->parent) {
+            node->depth = (uint8_t)(node->parent->depth + 1);
+            list_push_back(&node->parent->children, &node->sibling);
+        }
+        rb_insert(&reserve->space->nodes, &node->rb);
+        space_map(node, &reserve->frames);
+    }
+    ASSERT(!reserve->frames.first);
+    return reserve->nodes;
+}
+
+void node_remove(struct node *node, struct frame_list *tables)
+{
+    ASSERT(list_is_empty(&node->children));
+    space_unmap(node, tables);
+    rb_remove(&node->space->nodes, &node->rb);
+    list_remove(&node->sibling);
+    slab_free(node, sizeof *node);
+}

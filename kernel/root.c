@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* The first PD: what the machine has, as capabilities, and the program that the boot loader brought. */
+#include "kernel/asm.h"
+#include "kernel/assert.h"
+#include "kernel/boot.h"
+#include "kernel/console.h"
+#include "kernel/cpu.h"
+#include "kernel/delegate.h"
+#include "kernel/interrupt.h"
+#include "kernel/msr.h"
+#include "kernel/object_kinds.h"
+#include "kernel/pd.h"
+#include "kernel/sm.h"
+#include "kernel/timer.h"
+#include "lib/elf.h"
+#include "lib/string.h"
+
+#define ROOT_PRIORITY 64u
+#define ROOT_SLICE_US 10000u
+#define SPACE_PERMS   (ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN | ABI_PERM_SPACE_REVOKE)
+#define SOURCE_PERMS  (ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_REVOKE)
+
+static struct pd root_pd __attribute__((aligned(OBJECT_ALIGN)));
+
+/* Nothing here may fail: the pool has just been made. */
+static void *must(void *memory)
+{
+    if (!memory)
+        panic("the pool is too small for the root PD");
+    return memory;
+}
+
+static void bind(struct object *object, uint64_t sel, uint8_t perms)
+{
+    struct reserve slot;
+
+    if (slot_reserve(&slot, root_pd.objects, sel) != ABI_OK)
+        panic("no memory for the root PD's capability %lu", sel);
+    slot_bind(&slot, object, perms, NODE_BOOT);
+}
+
+/* A root node of a source or of kernel memory. */
+static void add_node(struct space *space, const struct node *node)
+{
+    struct reserve reserve;
+
+    reserve_init(&reserve, space);
+    if (!reserve_node(&reserve, node) || !reserve_frames(&reserve))
+        panic("the pool is too small for the root PD");
+    reserve_commit(&reserve);
+}
+
+static void add_range(struct space *space, uint64_t base, uint64_t count, uint8_t perms)
+{
+    struct node node = {.rb.key = base, .count = count, .perms = perms, .flags = NODE_BOOT};
+
+    if (space_is_memory(space))
+        node.phys = base;
+    if (count)
+        add_node(space, &node);
+}
+
+/* All physical memory but what the kernel keeps: pages between the ranges of type KERNEL. */
+static void add_memory(struct space *space, const struct abi_info *info)
+{
+    unsigned bits = cpuid(0x80000008, 0).eax & 0xff;
+    uint64_t end = BIT((bits < 52 ? bits : 52) - 12), at = 0;
+
+    while (at < end) {
+        uint64_t from = end, to = end; // the next kernel range at or after `at`
+        for (unsigned i = 0; i < info->range_count; i++) {
+            const struct abi_memory_range *r = &info->range[i];
+            uint64_t first = r->base / FRAME_SIZE, last = (r->base + r->size + FRAME_SIZE - 1) / FRAME_SIZE;
+            if (r->type == ABI_MEMORY_KERNEL && r->size && last > at && first < from) {
+                from = MAX(first, at);
+                to = last;
+            }
+        }
+        add_range(space, at, from - at, ABI_PERM_MEM_ALL);
+        at = to;
+    }
+}
+
+/* The MSRs that belong to the guest alone: VMLOAD, VMSAVE and the VMCB switch them (APM volume 2, appendix B). */
+static void add_msrs(struct space *space)
+{
+    add_range(space, 0x174, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W);      // SYSENTER
+    add_range(space, 0xc0000081, 4, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // STAR, LSTAR, CSTAR, SFMASK
+    add_range(space, 0xc0000100, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // FS.base, GS.base, KERNEL_GS_BASE
+}
+
+static void create_spaces(struct boot_info *boot)
+{
+    struct space *memory = must(space_create(&root_pd, OBJECT_SPACE_HST, true));
+    struct space *ports = must(space_create(&root_pd, OBJECT_SPACE_PIO, true));
+    struct space *msrs = must(space_create(&root_pd, OBJECT_SPACE_MSR, true));
+
+    root_pd.objects = must(space_create(&root_pd, OBJECT_SPACE_OBJ, false));
+    root_pd.host = must(space_create(&root_pd, OBJECT_SPACE_HST, false));
+    root_pd.ports = must(space_create(&root_pd, OBJECT_SPACE_PIO, false));
+    root_pd.cr3 = pool_phys(root_pd.host->root);
+    root_pd.port_frame = pool_phys(root_pd.ports->root);
+    add_memory(memory, &boot->info);
+    add_range(ports, 0, 0x10000, ABI_PERM_PIO);
+    add_msrs(msrs);
+    bind(&root_pd.object, ABI_SEL_ROOT_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE);
+    bind(&root_pd.objects->object, ABI_SEL_ROOT_OBJ, SPACE_PERMS);
+    bind(&root_pd.host->object, ABI_SEL_ROOT_HST, SPACE_PERMS);
+    bind(&root_pd.ports->object, ABI_SEL_ROOT_PIO, SPACE_PERMS);
+    bind(&memory->object, ABI_SEL_PHYS, SOURCE_PERMS);
+    bind(&ports->object, ABI_SEL_ALL_PIO, SOURCE_PERMS);
+    bind(&msrs->object, ABI_SEL_ALL_MSR, SOURCE_PERMS);
+}
+
+static void create_interrupts(void)
+{
+    unsigned count = interrupt_pin_count() + interrupt_msi_count();
+
+    for (unsigned i = 0; i < count; i++) {
+        struct sm *sm = must(sm_create(&root_pd, 0));
+        sm_bind_interrupt(sm, i);
+        bind(&sm->object, ABI_SEL_INT_BASE + i, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN);
+    }
+}
+_Static_assert(ABI_SEL_INT_BASE + INTERRUPT_PIN_MAX + INTERRUPT_MSI_MAX <= ABI_SEL_FREE, "selectors at boot");
+
+/* Maps memory of the program, as if it had been delegated from ABI_SEL_PHYS. */
+static void map_root(struct space *memory, uint64_t virtual, uint64_t phys, uint64_t pages, uint8_t perms)
+{
+    for (uint64_t at = 0, done; at < pages; at += done) {
+        struct delegation d = {.source = memory, .target = root_pd.host, .source_base = phys / FRAME_SIZE + at,
+                               .target_base = virtual / FRAME_SIZE + at, .count = MIN(pages - at, ABI_DELEGATE_MAX),
+                               .perms = perms};
+        if (delegate(&d, &done) != ABI_OK || done != d.count)
+            panic("the root program's segment at %lx does not fit", virtual);
+    }
+}
+
+static void load_segment(struct boot_info *boot, const struct elf *elf, const struct elf_segment *s)
+{
+    struct space *memory = space_of(node_first(root_pd.objects, ABI_SEL_PHYS, 1)->object);
+    uint64_t base = ALIGN_DOWN(s->virtual, FRAME_SIZE), end = ALIGN_UP(s->virtual + s->memory_size, FRAME_SIZE);
+    uint8_t perms = ABI_PERM_MEM_R;
+
+    if (s->virtual >= ABI_USER_END || end > ABI_USER_END || end <= base)
+        panic("the root program's segment at %lx is not in user space", s->virtual);
+    uint64_t phys = boot_take(boot, end - base, FRAME_SIZE, ABI_MEMORY_ROOT);
+    if (!phys)
+        panic("no room for the root program");
+    memcpy((char *)boot_map(phys, end - base) + (s->virtual - base), elf->data + s->offset, s->file_size);
+    perms |= s->flags & ELF_FLAG_WRITE ? ABI_PERM_MEM_W : 0;
+    perms |= s->flags & ELF_FLAG_EXECUTE ? ABI_PERM_MEM_X : 0;
+    map_root(memory, base, phys, (end - base) / FRAME_SIZE, perms);
+}
+
+static uint64_t load_program(struct boot_info *boot)
+{
+    struct elf elf;
+    struct elf_segment segment;
+    void *image = boot_map(boot->module_base, boot->module_size);
+
+    if (!image)
+        panic("no boot module: the first one is the root program");
+    enum elf_status status = elf_open(&elf, image, boot->module_size);
+    if (status != ELF_OK || !elf.is_64 || elf.type != ELF_TYPE_EXEC || elf.machine != ELF_MACHINE_X86_64)
+        panic("the first boot module is not a static ELF64 program: %s", elf_status_text(status));
+    for (unsigned i = 0; i < elf.count; i++) {
+        status = elf_segment(&elf, i, &segment);
+        if (status != ELF_OK)
+            panic("the root program's segment %u: %s", i, elf_status_text(status));
+        if (segment.type == ELF_SEGMENT_LOAD && segment.memory_size)
+            load_segment(boot, &elf, &segment);
+    }
+    if (elf.entry >= ABI_USER_END)
+        panic("the root program's entry %lx is not in user space", elf.entry);
+    return elf.entry;
+}
+
+static struct abi_info *map_info(void)
+{
+    struct abi_info *info = must(frame_alloc(&root_pd, 1));
+    struct node node = {.rb.key = ABI_INFO_ADDRESS / FRAME_SIZE, .count = 1, .phys = pool_phys(info) / FRAME_SIZE,
+                        .perms = ABI_PERM_MEM_R, .flags = NODE_KERNEL | NODE_BOOT};
+
+    add_node(root_pd.host, &node);
+    return info;
+}
+
+static void start_program(uint64_t entry)
+{
+    struct ec_config config = {.pd = &root_pd, .kind = ABI_EC_THREAD, .page = ABI_ROOT_UTCB, .rip = entry,
+                               .event_base = ~0ull};
+    struct ec *ec;
+
+    if (ec_create(&config, &ec) != ABI_OK)
+        panic("the pool is too small for the root PD");
+    ec->regs.rdi = ABI_INFO_ADDRESS;
+    bind(&ec->object, ABI_SEL_ROOT_EC, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_SC);
+    struct sc *sc = must(sc_create(&root_pd, ec, ROOT_PRIORITY, ROOT_SLICE_US * timer_khz() / 1000));
+    bind(&sc->object, ABI_SEL_ROOT_SC, ABI_PERM_SC_CTRL);
+    sc_start(sc);
+}
+
+void kernel_main(struct boot_info *boot)
+{
+    pool_init((void *)POOL_BASE, boot->pool_base, boot->pool_size / FRAME_SIZE);
+    space_set_template((const uint64_t *)(KERNEL_BASE + boot->kernel_pml4));
+    for (unsigned i = 0; i < cpu_count(); i++)
+        sched_init(&cpu_of(i)->sched);
+    pd_init(&root_pd, NULL, pool_free());
+    create_spaces(boot);
+    create_interrupts();
+    struct abi_info *info = map_info();
+    uint64_t entry = load_program(boot);
+    boot->info.size = (uint32_t)(offsetof(struct abi_info, range) + boot->info.range_count * sizeof boot->info.range[0]);
+    boot->info.pool_frames = pool_size();
+    boot->info.root_quota = root_pd.account.limit;
+    start_program(entry);
+    boot_finish(boot);
+    *info = boot->info;
+    schedule();
+}
+
+void kernel_main_ap(void)
+{
+    schedule();
+}

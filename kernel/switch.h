@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The switch from one EC to another of the same CPU: vector state, address space, ports, FS base. Inlined into the IPC path. */
+#ifndef KERNEL_SWITCH_H
+#define KERNEL_SWITCH_H
+
+#include "kernel/cpu.h"
+#include "kernel/msr.h"
+#include "kernel/paging.h"
+#include "kernel/pd.h"
+#include "kernel/xstate.h"
+
+static inline void switch_fs_base(struct cpu *cpu, const struct ec *to)
+{
+    if (cpu->fs_base != to->fs_base) {
+        cpu->fs_base = to->fs_base;
+        msr_write(MSR_FS_BASE, to->fs_base);
+    }
+}
+
+static inline void switch_pd(struct cpu *cpu, const struct pd *to)
+{
+    paging_load(to->cr3);
+    if (cpu->pio_loaded[0] != to->port_frame)
+        cpu_load_pio(cpu, to->port_frame, to->port_frame ? to->port_frame + FRAME_SIZE : 0);
+}
+
+/* `from` is the current EC. */
+static inline void switch_ec(struct cpu *cpu, struct ec *from, struct ec *to)
+{
+    xstate_save(from->xstate);
+    xstate_restore(to->xstate);
+    cpu_set_current(to);
+    if (from->pd != to->pd)
+        switch_pd(cpu, to->pd);
+    switch_fs_base(cpu, to);
+}
+
+#endif
