@@ -47,7 +47,7 @@ static void serve(struct ioapic *ioapic, unsigned pin)
 void ioapic_set(void *device, unsigned pin, bool level)
 {
     struct ioapic *ioapic = device;
-    uint32_t bit = 1u << pin;
+    uint32_t bit = 1u << (pin % 32);
     bool rises = level && !(ioapic->lines & bit);
 
     if (pin >= IOAPIC_PINS)
