@@ -87,10 +87,16 @@ build_initrd()
     mv "$1.new" "$1"
 }
 
+# Whether an initrd is there and no older than what goes into it.
+fresh()
+{
+    [ -s "$1" ] && [ -z "$(find tools/guest tools/guest.sh "$tool/mkcpio" $guest/agent -newer "$1" -type f | head -n 1)" ]
+}
+
 initrd()
 {
     local out=$guest/initrd
-    [ -s $out ] && [ -z "$(find tools/guest tools/guest.sh "$tool/mkcpio" $guest/agent -newer $out -type f | head -n 1)" ] && return
+    fresh $out && return
     echo "guest: initrd from busybox"
     base_list | build_initrd $out
 }
@@ -108,24 +114,24 @@ tree_list()
     done
 }
 
-# All packages that one needs, itself included.
-closure()
+# A package and the libraries that it needs; not the programs that those want for being installed.
+libraries()
 {
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$1" |
-        grep -v '[<: ]' | sort -u
+        grep -v '[<: ]' | grep -E "^(lib|zlib|$1\$)" | sort -u
 }
 
 stress()
 {
     local out=$guest/initrd-stress package
-    [ -s $out ] && return
+    fresh $out && return
     echo "guest: initrd with stress-ng"
-    for package in $(closure stress-ng); do
+    for package in $(libraries stress-ng); do
         unpack "$package"
     done
     {
         base_list
-        for package in $(closure stress-ng); do
+        for package in $(libraries stress-ng); do
             tree_list "$guest/root/$package"
         done
     } | build_initrd $out
