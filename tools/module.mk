@@ -14,3 +14,29 @@ $(AGENT): tools/guest/agent.c
 .PHONY: tools
 tools: $(O)/host/bin/qemu-run $(O)/host/bin/mkcpio $(AGENT)
 # help: make tools           the emulator's runner and the guest's builder
+
+# help: make iso             build/graft.iso: GRUB starts it under BIOS and UEFI
+.PHONY: iso tcb bench bench-kvm soak
+iso: all
+	@$(MAKE) -s MODE=release tools
+	@tools/setup.sh test
+	@tools/guest.sh kernel
+	@tools/guest.sh initrd
+	@mode=$(MODE) tools/image.sh iso build/graft.iso
+	@echo "build/graft.iso"
+
+# help: make tcb             the source lines that a VM has to trust, from what is linked
+tcb: all
+	@tools/tcb.sh $(MODE)
+
+# help: make bench           exact instruction counts, as a table and as lines 'figure NAME VALUE'
+bench:
+	@bench/run.sh
+
+# help: make bench-kvm       the same guest on Graft and under KVM in Debian, on one emulated CPU
+bench-kvm:
+	@bench/kvm/run.sh
+
+# help: make soak            the long runs: random hypercalls by the million, stress-ng, clocks
+soak:
+	@tests/soak.sh
