@@ -21,6 +21,7 @@
 
 #include "vmm/cpu/decode.h"
 #include "vmm/cpu/state.h"
+#include "vmm/cpu/walk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,10 +41,10 @@ enum interp_status {
 struct interp_ops {
     /*
      * The host's address of guest RAM [gpa, gpa + size), which lies in one 4 KiB page; NULL if it is
-     * not RAM (a device, or nothing), or not to be written and `write` is set (a ROM).
+     * not RAM (a device, or nothing). `write`: it will be written.
      */
     uint8_t *(*ram)(void *arg, uint64_t gpa, unsigned size, bool write);
-    /* A device's memory; size is 1, 2, 4 or 8 and the access does not leave its aligned 8 bytes unless the guest's does. */
+    /* A device's memory; size is 1, 2, 4 or 8; a wider guest access comes in pieces, lowest address first. */
     uint64_t (*mmio_read)(void *arg, uint64_t gpa, unsigned size);
     void (*mmio_write)(void *arg, uint64_t gpa, unsigned size, uint64_t value);
     /* Ports, for string instructions; size 1, 2 or 4. */
@@ -69,6 +70,7 @@ struct interp {
     struct interp_fault fault;
     struct insn insn;           // the instruction of the last step
     /* Of the step that runs. */
+    struct walk walk;
     uint64_t next_rip;
     uint8_t  mode;              // code size: 2, 4, 8
     uint8_t  cpl;

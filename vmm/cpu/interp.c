@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* The interpreter's step: fetch, decode, execute, commit. */
+#include "vmm/cpu/interp.h"
+
+#include "vmm/cpu/exec.h"
+#include "lib/string.h"
+
+#define PAGE_SIZE 4096u
+
+static exec_fn *const handlers[ROW_COUNT] = {
+#define OP(map, byte, select, name, handler, ...) exec_##handler,
+#define OR(map, byte, select, name, handler, ...) exec_##handler,
+#include "vmm/cpu/opcodes.def"
+#undef OP
+#undef OR
+};
+
+enum interp_status exec_fault(struct interp *c, enum exception vector)
+{
+    c->fault = (struct interp_fault){.vector = (uint8_t)vector};
+    return INTERP_FAULT;
+}
+
+enum interp_status exec_fault_code(struct interp *c, enum exception vector, uint32_t code)
+{
+    c->fault = (struct interp_fault){.vector = (uint8_t)vector, .has_code = true, .code = code};
+    if (!(c->state->cr0 & CR0_PE))
+        c->fault.has_code = false; // real mode pushes no error codes
+    return INTERP_FAULT;
+}
+
+enum interp_status exec_exit(struct interp *c, uint32_t reason, uint64_t q0, uint64_t q1)
+{
+    c->state->reason = reason;
+    c->state->q0 = q0;
+    c->state->q1 = q1;
+    c->state->insn_len = c->insn.length;
+    return INTERP_EXIT;
+}
+
+enum interp_status exec_none(struct interp *c)
+{
+    (void)c;
+    return INTERP_UNSUPPORTED;
+}
+
+/* Opcodes reserved to be undefined. */
+enum interp_status exec_ud(struct interp *c)
+{
+    return exec_fault(c, EXCEPTION_UD);
+}
+
+void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops, void *arg,
+                 unsigned physical_bits)
+{
+    *interp = (struct interp){
+        .state = state, .ops = ops, .arg = arg, .physical_bits = (uint8_t)physical_bits,
+    };
+}
+
+static void begin(struct interp *c)
+{
+    struct cpu_state *s = c->state;
+
+    exec_need(c, CPU_CSSS | CPU_CR | CPU_EFER);
+    if ((s->efer & EFER_LMA) && (s->cs.attr & CPU_SEG_L))
+        c->mode = 8;
+    else
+        c->mode = s->cs.attr & CPU_SEG_DB ? 4 : 2;
+    if (!(s->cr0 & CR0_PE))
+        c->cpl = 0;
+    else
+        c->cpl = s->rflags & RFLAGS_VM ? 3 : s->ss.attr >> 5 & 3;
+    c->shadow = false;
+    c->walk = (struct walk){
+        .ram = c->ops->ram, .arg = c->arg, .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer,
+        .rflags = s->rflags, .physical_bits = c->physical_bits,
+    };
+    s->gpr[CPU_RSP] = s->rsp;
+}
+
+/* Copies up to 15 bytes of code from one page at `linear`; *got becomes how many. */
+static enum interp_status fetch_part(struct interp *c, uint64_t linear, unsigned limit, uint8_t *to, unsigned *got)
+{
+    unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)), size = limit < room ? limit : room;
+    struct access a;
+
+    TRY(exec_prepare(c, linear, size, WALK_FETCH, &a));
+    exec_load_bytes(c, &a, to);
+    *got = size;
+    return INTERP_DONE;
+}
+
+/* How many bytes the code segment still holds, at most 15; 0 if none. */
+static unsigned code_room(const struct interp *c)
+{
+    const struct cpu_state *s = c->state;
+    uint64_t left;
+
+    if (c->mode == 8)
+        return INSN_MAX;
+    if ((uint32_t)s->rip > s->cs.limit)
+        return 0;
+    left = s->cs.limit - (uint64_t)(uint32_t)s->rip + 1;
+    return left < INSN_MAX ? (unsigned)left : INSN_MAX;
+}
+
+static enum interp_status fetch(struct interp *c)
+{
+    uint8_t bytes[16];
+    unsigned room = code_room(c), size;
+    uint64_t linear = c->state->rip;
+    enum decode_status status;
+
+    if (room == 0)
+        return exec_gp0(c);
+    if (c->mode != 8)
+        linear = (uint32_t)(c->state->cs.base + linear);
+    TRY(fetch_part(c, linear, room, bytes, &size));
+    status = decode(bytes, size, c->mode, &c->insn);
+    if (status == DECODE_SHORT && size < room) {
+        unsigned more;
+        uint64_t next = linear + size;
+
+        TRY(fetch_part(c, c->mode == 8 ? next : (uint32_t)next, room - size, bytes + size, &more));
+        status = decode(bytes, size + more, c->mode, &c->insn);
+    }
+    if (status == DECODE_INVALID)
+        return exec_fault(c, EXCEPTION_UD);
+    if (status != DECODE_OK)
+        return exec_gp0(c);
+    c->next_rip = c->state->rip + c->insn.length;
+    if (c->mode != 8)
+        c->next_rip = (uint32_t)c->next_rip;
+    return INTERP_DONE;
+}
+
+/* A single-step trap, after the instruction or one repetition of it (SDM volume 3, 17.3.1.4). */
+static enum interp_status single_step(struct interp *c)
+{
+    exec_change(c, CPU_DR);
+    c->state->dr6 |= 1u << 14;
+    return exec_fault(c, EXCEPTION_DB);
+}
+
+static enum interp_status finish(struct interp *c, enum interp_status status, bool trap)
+{
+    struct cpu_state *s = c->state;
+
+    if (status == INTERP_DONE) {
+        s->rip = c->next_rip;
+        s->rsp = s->gpr[CPU_RSP];
+        s->rflags &= ~RFLAGS_RF;
+        s->shadow = c->shadow;
+        return trap && !c->shadow ? single_step(c) : status;
+    }
+    if (status == INTERP_AGAIN) {
+        s->shadow = 0;
+        return trap ? single_step(c) : status;
+    }
+    return status;
+}
+
+enum interp_status interp_fetch(struct interp *c)
+{
+    begin(c);
+    return fetch(c);
+}
+
+enum interp_status interp_step(struct interp *c)
+{
+    bool trap = c->state->rflags & RFLAGS_TF;
+
+    begin(c);
+    TRY(fetch(c));
+    return finish(c, handlers[c->insn.op](c), trap);
+}
+
+void interp_skip(struct interp *c, unsigned length)
+{
+    struct cpu_state *s = c->state;
+
+    exec_need(c, CPU_CSSS | CPU_EFER);
+    s->rip += length;
+    if (!((s->efer & EFER_LMA) && (s->cs.attr & CPU_SEG_L)))
+        s->rip = (uint32_t)s->rip;
+    s->shadow = 0;
+    s->rflags &= ~RFLAGS_RF;
+}
