@@ -27,7 +27,7 @@ static void interrupts_off(void) { __asm__ volatile("cli"); }
 static void msr_read(void) { __asm__ volatile("rdmsr" : : "c"(0xc0000080) : "rax", "rdx"); }
 static void control_register(void) { uint64_t cr3; __asm__ volatile("mov %%cr3, %0" : "=r"(cr3)); }
 static void descriptor_table(void) { uint16_t limit[5] = {0}; __asm__ volatile("lidt %0" : : "m"(limit)); }
-static void divide(void) { volatile unsigned zero = 0; zero = 1 / zero; }
+static void divide(void) { __asm__ volatile("xor %%ecx, %%ecx\n\tdiv %%ecx" : : : "eax", "ecx", "edx", "cc"); }
 static void undefined(void) { __builtin_trap(); }
 static void far_jump(void) { __asm__ volatile("jmp *%0" : : "r"(0xdead000000000000ull)); }
 static void stack_gone(void) { __asm__ volatile("xor %esp, %esp\n\tpush %rax"); }

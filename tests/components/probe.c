@@ -76,6 +76,7 @@ static void test_own_pd(struct checks *c)
     CHECK(c, hc_create_space(slots, ABI_SPACE_DMA, SEL_PD) != ABI_OK, "cannot make a DMA space");
     CHECK(c, hc_delegate(SEL_HST, SEL_HST, 0x400, 0x10000, &one, ABI_PERM_MEM_ALL) == ABI_BAD_CAPABILITY,
           "cannot map its own memory twice");
+    one = 1;
     CHECK(c, hc_delegate(SEL_OBJ, SEL_OBJ, SEL_PD, slots, &one, ABI_PERM_OBJ_ALL) == ABI_OK &&
                  hc_create_sc(slots + 1, slots, SEL_EC, 127, 1000) == ABI_BAD_CAPABILITY,
           "a copy of a capability has no more permissions");
