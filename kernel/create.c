@@ -76,6 +76,8 @@ static enum abi_status vcpu_config(const struct ec *ec, struct ec_config *config
 
 static enum abi_status thread_config(const struct ec_config *config)
 {
+    if (config->kind == ABI_EC_LOCAL && !config->page)
+        return ABI_BAD_PARAMETER;
     if (config->rsp > ABI_USER_END || config->rip >= ABI_USER_END || config->fs_base >= ABI_USER_END)
         return ABI_BAD_PARAMETER;
     if (config->event_base != NONE && config->event_base > ABI_SEL_MAX - ABI_EVENT_COUNT + 1)
@@ -141,19 +143,22 @@ static enum abi_status new_sm(struct ec *ec, struct pd *pd, struct object **resu
     return ABI_OK;
 }
 
-/* By kind: how to make one (OK without an object is out of memory), flags there are, permissions its creator gets. */
+/* By kind: how to make one (OK without an object is out of memory), flags there are, permission of the PD's capability that it
+ * takes, permissions its creator gets. */
 static const struct {
     enum abi_status (*make)(struct ec *ec, struct pd *pd, struct object **result);
     uint8_t flags;
+    uint8_t needed; // of the PD's capability
     uint8_t perms;
 } kinds[] = {
-    [ABI_CREATE_PD]    = {new_pd, 0, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE},
-    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN |
+    [ABI_CREATE_PD]    = {new_pd, 0, ABI_PERM_PD_CREATE_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE | ABI_PERM_PD_CREATE_PD |
+                                                            ABI_PERM_PD_CREATE_SC},
+    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_PD_CREATE, ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN |
                                                           ABI_PERM_SPACE_REVOKE},
-    [ABI_CREATE_EC]    = {new_ec, ABI_EC_VCPU, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_PT | ABI_PERM_EC_BIND_SC | ABI_PERM_EC_RUN},
-    [ABI_CREATE_SC]    = {new_sc, 0, ABI_PERM_SC_CTRL},
-    [ABI_CREATE_PT]    = {new_pt, 0, ABI_PERM_PT_CTRL | ABI_PERM_PT_CALL | ABI_PERM_PT_EVENT},
-    [ABI_CREATE_SM]    = {new_sm, 0, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN},
+    [ABI_CREATE_EC]    = {new_ec, ABI_EC_VCPU, ABI_PERM_PD_CREATE, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_PT | ABI_PERM_EC_BIND_SC | ABI_PERM_EC_RUN},
+    [ABI_CREATE_SC]    = {new_sc, 0, ABI_PERM_PD_CREATE_SC, ABI_PERM_SC_CTRL},
+    [ABI_CREATE_PT]    = {new_pt, 0, ABI_PERM_PD_CREATE, ABI_PERM_PT_CTRL | ABI_PERM_PT_CALL | ABI_PERM_PT_EVENT},
+    [ABI_CREATE_SM]    = {new_sm, 0, ABI_PERM_PD_CREATE, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN},
 };
 
 enum abi_status create(struct ec *ec, enum abi_hypercall number)
@@ -163,7 +168,7 @@ enum abi_status create(struct ec *ec, enum abi_hypercall number)
 
     if (hypercall_flags(ec) > kinds[number].flags)
         return ABI_BAD_HYPERCALL;
-    struct object *pd = live_object(ec, ec->regs.rsi, OBJECT_PD, ABI_PERM_PD_CREATE);
+    struct object *pd = live_object(ec, ec->regs.rsi, OBJECT_PD, kinds[number].needed);
     if (!pd)
         return ABI_BAD_CAPABILITY;
     enum abi_status status = slot_reserve(&slot, ec->pd->objects, hypercall_sel(ec));

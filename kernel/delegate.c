@@ -42,6 +42,8 @@ static enum abi_status check(const struct delegation *d)
         return ABI_BAD_PARAMETER;
     if (d->cache && (d->source->root || !space_is_memory(d->source)))
         return ABI_BAD_PARAMETER;
+    if (!space_is_memory(d->source) && d->source->object.type != OBJECT_SPACE_OBJ && d->source_base != d->target_base)
+        return ABI_BAD_PARAMETER; // a port or an MSR is what its number says
     if (!d->count || !range_fits(d->source_base, d->count, space_limit(d->source)) ||
         !range_fits(d->target_base, d->count, space_limit(d->target)))
         return ABI_BAD_PARAMETER;

@@ -164,6 +164,17 @@ void ec_complete(struct ec *ec, enum abi_status status, uint64_t value)
     r->r8 = r->r9 = r->r10 = r->r11 = 0;
 }
 
+/* The vCPU that a thread runs goes away: the thread sees that, or does not take the call up again. */
+static void end_run(struct ec *ec)
+{
+    ec->running->runner = NULL;
+    ec->running = NULL;
+    if (ec->resume_rip && ec->resume_rip == ec->regs.rip) {
+        ec->regs.rip += 2;
+        ec_complete(ec, ABI_ABORTED, 0);
+    }
+}
+
 /* Ends what the EC has to do with others. Returns an EC whose event it was handling, which has to stop now too. */
 static struct ec *detach(struct ec *ec)
 {
@@ -192,10 +203,8 @@ static struct ec *detach(struct ec *ec)
         ec->running->runner = NULL;
         ec->running = NULL;
     }
-    if (ec->runner) { // it sees that it runs nothing any more
-        ec->runner->running = NULL;
-        ec->runner = NULL;
-    }
+    if (ec->runner)
+        end_run(ec->runner);
     return stop;
 }
 

@@ -69,6 +69,7 @@ struct ec {
     struct space *guest, *ports, *msrs;
     struct ec *runner;       // vCPU: the thread that runs it
     struct ec *running;      // thread: the vCPU that it runs
+    uint64_t resume_rip;     // thread: where it takes up a run that was interrupted, 0 if none was
 };
 _Static_assert(offsetof(struct ec, regs) == 0, "RSP0 points to its end");
 _Static_assert(offsetof(struct ec, state) == REGS_SIZE, "syscall.S");

@@ -8,6 +8,7 @@
 #include "kernel/pd.h"
 #include "kernel/sm.h"
 #include "kernel/space.h"
+#include "kernel/switch.h"
 #include "kernel/timer.h"
 #include "kernel/vcpu.h"
 
@@ -77,7 +78,9 @@ static enum abi_status set_fs_base(struct ec *target, uint64_t base)
         return ABI_BAD_CPU;
     if (base >= ABI_USER_END)
         return ABI_BAD_PARAMETER;
-    target->fs_base = base; // loaded on the way out if it is the caller's own
+    target->fs_base = base;
+    if (target == cpu_self()->current_ec)
+        switch_fs_base(cpu_self(), target);
     return ABI_OK;
 }
 

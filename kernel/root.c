@@ -103,7 +103,8 @@ static void create_spaces(struct boot_info *boot)
     add_memory(memory, &boot->info);
     add_range(ports, 0, 0x10000, ABI_PERM_PIO);
     add_msrs(msrs);
-    bind(&root_pd.object, ABI_SEL_ROOT_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE);
+    bind(&root_pd.object, ABI_SEL_ROOT_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE | ABI_PERM_PD_CREATE_PD |
+                                                 ABI_PERM_PD_CREATE_SC);
     bind(&root_pd.objects->object, ABI_SEL_ROOT_OBJ, SPACE_PERMS);
     bind(&root_pd.host->object, ABI_SEL_ROOT_HST, SPACE_PERMS);
     bind(&root_pd.ports->object, ABI_SEL_ROOT_PIO, SPACE_PERMS);

@@ -30,6 +30,7 @@ static enum abi_status begin(struct ec *ec, struct ec *vcpu)
         ec->running->runner = NULL; // a run that was interrupted and not taken up again
     ec->running = vcpu;
     vcpu->runner = ec;
+    ec->resume_rip = 0;
     return ABI_OK;
 }
 
@@ -62,6 +63,7 @@ struct result vcpu_run(struct ec *ec)
         if (cpu->sched.resched || ec->hazard) {
             end(ec, cpu);
             ec_restart(ec);
+            ec->resume_rip = ec->regs.rip;
             if (cpu->sched.resched)
                 schedule();
             ec_run(ec);
