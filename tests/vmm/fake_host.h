@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A host for tests: a clock that moves only when told, memory from malloc, consoles that record. One thread.
+ * A host for tests: a clock that moves only when told, memory from malloc, consoles that record.
+ * One thread.
  *
- * Locks are checked: taking one twice, or releasing one that is free, ends the program. Time runs at 1 GHz from an odd start.
+ * Locks are checked: taking one twice, or releasing one that is free, ends the program. Time runs
+ * at 1 GHz from an odd start.
  */
 #ifndef TESTS_VMM_FAKE_HOST_H
 #define TESTS_VMM_FAKE_HOST_H

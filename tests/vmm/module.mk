@@ -1,9 +1,9 @@
 # Unit tests of the machine and its devices, on a virtual clock.
-vmm-unit-test = $(eval $(call unittest,unit-vmm-$(1),tests/vmm/$(1).c tests/vmm/fake_host.c tests/unit/tap.c,\
-    vmm vmmboot vmmcpu g,vmm lib tests/vmm tests/unit))
+#   $(call vmm-unit-test,NAME,LIBRARIES,OTHER SOURCES)
+vmm-unit-test = $(eval $(call unittest,unit-vmm-$(1),tests/vmm/$(1).c $(3) tests/vmm/fake_host.c tests/unit/tap.c,\
+    $(2) g,vmm lib tests/vmm tests/unit))
 
-$(foreach t,core pic pit ioapic lapic uart rtc board hpet,$(call vmm-unit-test,$(t)))
+$(foreach t,core pic pit ioapic lapic uart rtc board hpet,$(call vmm-unit-test,$(t),vmm))
 
 # The whole machine: random accesses to everything, and a scripted engine instead of a processor.
-$(call vmm-unit-test,fuzz)
-$(call vmm-unit-test,machine)
+$(foreach t,fuzz machine,$(call vmm-unit-test,$(t),vmm vmmboot vmmcpu,tests/vmm/script.c))
