@@ -30,7 +30,7 @@ vm_start()
         rom="<service name=\"ROM\" label=\"initrd$n\"><parent/></service>"
     fi
     cat <<END
-  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="16M" priority="32" cpu="all" authority="vm" restart="on-fault">
+  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="all" authority="vm" restart="on-fault">
     <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "$words")"/>
     <route>
       <service name="ROM" label="kernel"><parent/></service>
@@ -106,7 +106,7 @@ image_iso()
         echo 'terminal_input console serial'
         echo 'terminal_output console serial'
         echo 'menuentry "Graft" {'
-        echo '  multiboot2 /boot/graft'
+        echo '  multiboot2 /boot/graft pool='$((16 + 8 * vms))
         while read -r name rest; do
             cp -L "$work/modules/$name" "$work/tree/boot/$name"
             echo "  module2 /boot/$name $name $rest"
