@@ -119,7 +119,8 @@ enum abi_hypercall {
     ABI_CTRL_SM = 14,
     /*
      * Run a vCPU. sel = vCPU EC {RUN} of this CPU that nobody runs. The guest runs on the caller's time; returns at an exit that the VM process has to handle.
-     * Result: RSI = exit reason (abi/vcpu.h). BAD_CAPABILITY, BAD_CPU, BAD_PARAMETER (already run by another EC), ABORTED (destroyed).
+     * Result: RSI = exit reason (abi/vcpu.h). BAD_CAPABILITY, BAD_CPU, BAD_PARAMETER (already run by another EC), ABORTED (destroyed
+     * while it ran; BAD_CAPABILITY if that happened while the caller was preempted).
      */
     ABI_VCPU_RUN = 15,
     /*

@@ -315,7 +315,7 @@ static void finish(struct vcpu *v, uint64_t code)
     s->exits++;
     if ((uint32_t)code == EXIT_INVALID) {
         /* The page still holds what was loaded; the VMCB may not. */
-        describe(v, ABI_EXIT_INVALID, svm_offending_groups(v->vmcb), 0);
+        describe(v, ABI_EXIT_INVALID, v->suspect | svm_judge_event(s->event), 0);
         return;
     }
     svm_store_core(v);
@@ -332,43 +332,47 @@ static void finish(struct vcpu *v, uint64_t code)
         svm_store_groups(v, want);
 }
 
-static enum vcpu_outcome refuse(struct vcpu *v, uint32_t groups)
+/* The extended state is refused: the guest is left with the initial one. */
+static enum vcpu_outcome refuse_xstate(struct vcpu *v)
 {
     struct abi_vcpu *s = v->state;
+    memset(s->xsave, 0, sizeof(s->xsave));
+    xstate_init(s->xsave);
+    v->xcr0 = XSTATE_X87;
     v->entered = false;
-    s->dirty |= groups;
+    s->dirty &= ~ABI_VCPU_XSTATE;
     s->valid = ABI_VCPU_GPR | ABI_VCPU_CORE;
     s->insn_len = 0;
     s->exits++;
-    describe(v, ABI_EXIT_INVALID, groups, 0);
+    describe(v, ABI_EXIT_INVALID, ABI_VCPU_XSTATE, 0);
     return VCPU_EXIT;
 }
 
+static void switch_xcr0(struct cpu *cpu, uint64_t xcr0)
+{
+    if (cpu->xcr0 == xcr0)
+        return;
+    xstate_load_xcr0(xcr0);
+    cpu->xcr0 = xcr0;
+}
+
+/*
+ * The whole extended state moves under the host's XCR0, whatever the guest's is: SSE registers are there for a guest that has not enabled
+ * them in XCR0, too.
+ */
 static enum vcpu_outcome svm_run(struct vcpu *v)
 {
     struct cpu *cpu = cpu_self();
-    if (!v->entered && !svm_load(v))
-        return refuse(v, ABI_VCPU_XSTATE);
+    if ((!v->entered && !svm_load(v)) || !xstate_restore_checked(v->state->xsave))
+        return refuse_xstate(v);
     v->entered = true;
-    if (v->xcr0 != cpu->xcr0) {
-        xstate_load_xcr0(v->xcr0);
-        cpu->xcr0 = v->xcr0;
-    }
-    bool good = xstate_restore_checked(v->state->xsave);
-    uint64_t code = 0;
-    if (good) {
-        code = run_guest(cpu, v);
-        xstate_save(v->state->xsave);
-    }
-    if (cpu->xcr0 != xstate_mask()) {
-        xstate_load_xcr0(xstate_mask());
-        cpu->xcr0 = xstate_mask();
-    }
+    switch_xcr0(cpu, v->xcr0);
+    uint64_t code = run_guest(cpu, v);
+    switch_xcr0(cpu, xstate_mask());
+    xstate_save(v->state->xsave);
     cpu->fs_base = 0; // by VMLOAD of the host's state
     if (v->dr_live)
         dr_release(v);
-    if (!good)
-        return refuse(v, ABI_VCPU_XSTATE);
     if (code == EXIT_INTR) {
         v->vmcb->event = v->vmcb->exit_int_info & EVENT_VALID ? v->vmcb->exit_int_info : 0;
         return VCPU_INTERRUPT;

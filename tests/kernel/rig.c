@@ -39,7 +39,7 @@ void real_mode(struct abi_vcpu *v, const uint8_t *code, unsigned bytes)
     v->xcr0 = 1;
     v->exception_bitmap = v->intercepts = 0;
     v->tsc_offset = 0;
-    v->dirty = ABI_VCPU_ALL & ~ABI_VCPU_XSTATE;
+    v->dirty |= ABI_VCPU_ALL & ~ABI_VCPU_XSTATE;
 }
 
 bool rig_create(struct rig *r, uint64_t cpu, uint64_t frame)
@@ -49,7 +49,7 @@ bool rig_create(struct rig *r, uint64_t cpu, uint64_t frame)
     if (create_space(r->sel, OWN_PD, ABI_SPACE_GST) || create_space(r->sel + 1, OWN_PD, ABI_SPACE_PIO) ||
         create_space(r->sel + 2, OWN_PD, ABI_SPACE_MSR))
         return false;
-    if (delegate(ABI_SEL_PHYS, OWN_HST, frame, GUEST / PAGE, GUEST_PAGES, ABI_PERM_MEM_R | ABI_PERM_MEM_W, 0) ||
+    if (delegate(ABI_SEL_PHYS, OWN_HST, frame, GUEST / PAGE, GUEST_PAGES, ABI_PERM_MEM_ALL, 0) ||
         delegate(OWN_HST, r->sel, GUEST / PAGE, 0, GUEST_PAGES, ABI_PERM_MEM_ALL, 0))
         return false;
     for (uint64_t *p = (uint64_t *)GUEST; p < (uint64_t *)(GUEST + GUEST_PAGES * PAGE); p++)

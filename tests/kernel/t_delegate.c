@@ -16,7 +16,6 @@ static void objects(void)
     check_is(delegate(OWN_OBJ, s + 1, t, 100, 512, ABI_PERM_OBJ_ALL, &done), ABI_OK);
     check_is(done, 512);
     check_is(delegate(OWN_OBJ, s + 1, t, 611, 1, ABI_PERM_OBJ_ALL, 0), ABI_OCCUPIED);
-    check_is(delegate(OWN_OBJ, s + 1, t, 612, 513, ABI_PERM_OBJ_ALL, 0), ABI_BAD_PARAMETER);
     check_is(delegate(OWN_OBJ, s + 1, t, 612, 0, ABI_PERM_OBJ_ALL, &done), ABI_BAD_PARAMETER);
     check_is(delegate(OWN_OBJ, s + 1, t, ABI_SEL_MAX, 2, ABI_PERM_OBJ_ALL, 0), ABI_BAD_PARAMETER);
     check_is(delegate(OWN_OBJ, s + 1, ABI_SEL_MAX, 700, 2, ABI_PERM_OBJ_ALL, 0), ABI_BAD_PARAMETER);
@@ -70,6 +69,7 @@ static void memory(void)
     check_is(done, 0);
     /* 2 MiB pages: 1024 frames need two entries, so one call takes them; 1024 small ones are too many. */
     uint64_t large = TEST_MEMORY / PAGE + 512;
+    check_is(delegate(ABI_SEL_PHYS, OWN_HST, frame, large + 1, 600, ABI_PERM_MEM_R, 0), ABI_BAD_PARAMETER);
     check_is(delegate(ABI_SEL_PHYS, OWN_HST, frame, large, 1024, ABI_PERM_MEM_R | ABI_PERM_MEM_W, &done), ABI_OK);
     check_is(done, 1024);
     check_is(*word_at(large + 5), 77);
