@@ -36,6 +36,7 @@ vm_start()
       <service name="ROM" label="kernel"><parent/></service>
       $rom
       <service name="terminal"><child name="terminal" label="vm$n"/></service>
+      <service name="rtc"><child name="rtc"/></service>
     </route>
   </start>
 END
@@ -53,6 +54,10 @@ configuration()
       <service name="IO_PORT" base="0x3f8" size="8"><parent/></service>
       <service name="IRQ" base="4" size="1"><parent/></service>
     </route>
+  </start>
+  <start name="rtc" ram="2M" kernel="1M" priority="100" authority="device">
+    <provides><service name="rtc"/></provides>
+    <route><service name="IO_PORT" base="0x70" size="2"><parent/></service></route>
   </start>
   <start name="terminal" ram="4M" kernel="1M" priority="90" authority="log">
     <provides><service name="terminal"/></provides>
@@ -74,14 +79,14 @@ image_dir()
 {
     local out=$1 n name own
     mkdir -p "$out"
-    for name in core init uart terminal vmm; do
+    for name in core init uart rtc terminal vmm; do
         [ -e "build/$mode/bin/$name" ] && place "$out/$name" "build/$mode/bin/$name"
     done
     configuration >"$out/config"
     place "$out/kernel" "$kernel"
     {
         echo "core $core_words"
-        for name in init config uart terminal vmm kernel; do
+        for name in init config uart rtc terminal vmm kernel; do
             [ -e "$out/$name" ] && echo "$name"
         done
         for n in $(seq "$vms"); do

@@ -5,6 +5,7 @@
 
 #include "framework/component.h"
 #include "framework/io.h"
+#include "framework/session/rtc.h"
 #include "framework/slots.h"
 #include "framework/thread.h"
 #include "lib/string.h"
@@ -12,6 +13,8 @@
 /* Exit codes: 0 power-off, the guest's own for debug exit, else 100 + the reason. */
 #define EXIT_REASON 100
 #define EXIT_SETUP  1
+
+#define RTC_WAIT_US 2000000u // for a driver that does not come up
 
 static struct host host;
 static struct config config;
@@ -59,6 +62,17 @@ static bool open_image(const char *name, struct vm_image *image)
         return false;
     *image = (struct vm_image){memory.address, size};
     return true;
+}
+
+static void read_clock(void)
+{
+    struct rtc_time time;
+    enum status status = rtc_ask(&time, tsc_now() + tsc_of_us(RTC_WAIT_US, component_info()->tsc_khz));
+
+    if (status == STATUS_OK)
+        host.wall_ns = time.ns;
+    else
+        log_print("no clock (%s): the guest's time starts in 1970", status_name(status));
 }
 
 static void run_vcpu(void *argument)
@@ -158,6 +172,7 @@ int main(void)
     host.has_terminal = terminal_open(&host.terminal, "", host.wake, 0) == STATUS_OK;
     if (!host.has_terminal)
         log_print("no terminal: the guest's serial line goes nowhere");
+    read_clock();
     if (!create_vm() || !start_vcpus())
         return EXIT_SETUP;
     if (config.fault != FAULT_NONE)

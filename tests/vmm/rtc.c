@@ -3,7 +3,7 @@
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
 #include "tests/vmm/fake_host.h"
-#include "vmm/devices/calendar.h"
+#include "lib/calendar.h"
 #include "vmm/devices/rtc.h"
 
 #include <time.h>

@@ -3,7 +3,7 @@
 #include "vmm/devices/rtc.h"
 
 #include "lib/string.h"
-#include "vmm/devices/calendar.h"
+#include "lib/calendar.h"
 
 enum {
     SECONDS = 0, SECONDS_ALARM = 1, MINUTES = 2, MINUTES_ALARM = 3, HOURS = 4, HOURS_ALARM = 5,

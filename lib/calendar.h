@@ -3,8 +3,8 @@
  * Days and dates of the proleptic Gregorian calendar, counted from 1970-01-01. Any numbers are
  * accepted; results are bounded.
  */
-#ifndef VMM_DEVICES_CALENDAR_H
-#define VMM_DEVICES_CALENDAR_H
+#ifndef LIB_CALENDAR_H
+#define LIB_CALENDAR_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Days and dates: the year begins in March here, so that the leap day is its last. */
-#include "vmm/devices/calendar.h"
+#include "lib/calendar.h"
 
 #define DAYS_TO_1970 719468u // from 0000-03-01
 
