@@ -75,6 +75,24 @@ static void copy_fields(void *to, const void *from, uint32_t groups, bool load)
     }
 }
 
+/* Groups in which a field breaks a rule of 15.5.1, of those that are rules of their own. */
+static uint32_t judge(const struct vmcb *b)
+{
+    uint32_t groups = 0;
+    bool lme = b->efer & EFER_LME, pg = b->cr0 & CR0_PG;
+    if ((b->cr0 & CR0_NW && !(b->cr0 & CR0_CD)) || b->cr0 >> 32 || b->cr3 & CR3_RESERVED || b->cr4 & CR4_RESERVED)
+        groups |= ABI_VCPU_CR;
+    if (lme && pg && (!(b->cr4 & CR4_PAE) || !(b->cr0 & CR0_PE)))
+        groups |= ABI_VCPU_CR | ABI_VCPU_EFER;
+    if (lme && pg && (b->cs.attr & ATTR_L) && (b->cs.attr & ATTR_D))
+        groups |= ABI_VCPU_CSSS;
+    if (b->efer & EFER_RESERVED)
+        groups |= ABI_VCPU_EFER;
+    if (b->dr6 >> 32 || b->dr7 >> 32)
+        groups |= ABI_VCPU_DR;
+    return groups;
+}
+
 static void load_groups(struct vcpu *v, uint32_t groups)
 {
     struct vmcb *b = v->vmcb;
@@ -90,6 +108,7 @@ static void load_groups(struct vcpu *v, uint32_t groups)
     /* What changes address translation behind the guest's back: a new tag instead of a flush. */
     if (groups & (ABI_VCPU_CR | ABI_VCPU_EFER | ABI_VCPU_PAT))
         v->asid_generation = 0;
+    v->suspect = judge(b);
 }
 
 /* Interrupt and NMI windows, and the end of NMI blocking. */
@@ -179,22 +198,10 @@ void svm_store_groups(struct vcpu *v, uint32_t groups)
     s->valid |= groups & ABI_VCPU_ALL;
 }
 
-uint32_t svm_offending_groups(const struct vmcb *b)
+uint32_t svm_judge_event(uint64_t event)
 {
-    uint32_t groups = 0;
-    bool lme = b->efer & EFER_LME, pg = b->cr0 & CR0_PG;
-    if ((b->cr0 & CR0_NW && !(b->cr0 & CR0_CD)) || b->cr0 >> 32 || b->cr3 & CR3_RESERVED || b->cr4 & CR4_RESERVED)
-        groups |= ABI_VCPU_CR;
-    if (lme && pg && (!(b->cr4 & CR4_PAE) || !(b->cr0 & CR0_PE)))
-        groups |= ABI_VCPU_CR | ABI_VCPU_EFER;
-    if (lme && pg && (b->cs.attr & ATTR_L) && (b->cs.attr & ATTR_D))
-        groups |= ABI_VCPU_CSSS;
-    if (b->efer & EFER_RESERVED)
-        groups |= ABI_VCPU_EFER;
-    if (b->dr6 >> 32 || b->dr7 >> 32)
-        groups |= ABI_VCPU_DR;
-    if (b->event & EVENT_VALID && (EVENT_TYPE(b->event) == 1 || EVENT_TYPE(b->event) > 4 ||
-                                   (EVENT_TYPE(b->event) == EVENT_EXCEPTION && EVENT_VECTOR(b->event) > 31)))
-        groups |= ABI_VCPU_CORE;
-    return groups;
+    unsigned type = EVENT_TYPE(event);
+    bool good = type == EVENT_INTERRUPT || type == EVENT_NMI || type == EVENT_SOFTWARE ||
+                (type == EVENT_EXCEPTION && EVENT_VECTOR(event) < 32 && EVENT_VECTOR(event) != 2);
+    return event & EVENT_VALID && !good ? ABI_VCPU_CORE : 0;
 }

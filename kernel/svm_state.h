@@ -22,7 +22,7 @@ void svm_store_groups(struct vcpu *vcpu, uint32_t groups);
 /* The intercepts of debug registers: all while the guest does not own them, or the VM process wants them. */
 void svm_intercept_dr(struct vcpu *vcpu);
 
-/* After a refused VMRUN: the groups in which a field breaks a rule of 15.5.1. */
-uint32_t svm_offending_groups(const struct vmcb *b);
+/* CORE if this is no event that VMRUN takes (15.20). */
+uint32_t svm_judge_event(uint64_t event);
 
 #endif

@@ -23,6 +23,7 @@ struct vcpu {
     uint64_t serial;          // never reused on its CPU: for the tag invariant
     uint64_t asid_generation;
     uint64_t xcr0;            // the guest's
+    uint32_t suspect;         // groups with fields that the processor should refuse
     uint32_t exceptions;      // those that the VM process wants
     uint64_t dr[4];           // the guest's while not in the processor
     bool entered;             // in the guest: the page's GPR and CORE groups are stale and not to be read
