@@ -274,6 +274,7 @@ void test_main(const struct abi_info *info)
     options_find();
     put("# Graft kernel tests\n");
     if (option("bench", 0)) {
+        next_sel = ABI_SEL_FREE + 512;
         suite_bench();
         leave();
     }
