@@ -8,7 +8,7 @@
 #include "framework/parent.h"
 #include "framework/slots.h"
 
-#define SESSIONS 8u
+#define SESSIONS 32u
 
 struct adder {
     uint32_t id; // 0: unused

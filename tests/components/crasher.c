@@ -45,8 +45,10 @@ static const struct {
 
 int main(void)
 {
-    const char *label = component_info()->label;
+    const char *label = component_info()->label, *word;
 
+    while ((word = strchr(label, ' ')) != NULL) // "parent -> crash-..."
+        label = word + 1;
     for (unsigned i = 0; i < sizeof acts / sizeof acts[0]; i++)
         if (strcmp(label + strlen("crash-"), acts[i].name) == 0) {
             acts[i].act();

@@ -1,5 +1,5 @@
 # Test components, run by tests/components/run.
-TEST_COMPONENTS := hello probe crasher adder client
+TEST_COMPONENTS := hello probe crasher adder client hammer nest
 $(foreach c,$(TEST_COMPONENTS),$(eval $(call component,test-$(c),\
     tests/components/$(c).c tests/components/check.c,component base g,framework abi lib tests/components)))
 
