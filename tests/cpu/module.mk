@@ -1,0 +1,6 @@
+# Tests of vmm/cpu: decoder against Zydis, interpreter against this processor, page walk and faults directed.
+#   $(call cpu-unit-test,NAME,LINK FLAGS,OTHER SOURCES)
+cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests/unit/tap.c,vmmcpu g,\
+    vmm lib tests/cpu tests/unit,$(2)))
+
+$(call cpu-unit-test,length,-lZydis)
