@@ -6,11 +6,12 @@
 #   tools/image.sh iso OUT.iso      an image that GRUB boots under BIOS and UEFI, with one VM (same settings)
 # Settings: mode (release), vms (1), cpus (1), memory_mib (256), words (the guest's command line),
 #   kernel (build/guest/bzImage), initrd (build/guest/initrd, or none), initrd1.. override it for one VM,
-#   core_words (core's command line), fault (a fault to inject: see doc/testing.md)
+#   attributes1.. (more attributes of one VM's configuration, such as fault="write": hosts/micro/config.h),
+#   core_words (core's command line), restart (never, on-fault or always; on-fault)
 set -eu
 
 : "${mode:=release}" "${vms:=1}" "${cpus:=1}" "${memory_mib:=256}" "${words:=console=ttyS0}"
-: "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}"
+: "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}" "${restart:=on-fault}"
 
 xml_text()
 {
@@ -24,14 +25,14 @@ xml_text()
 
 vm_start()
 {
-    local n=$1 own_initrd='' rom=''
+    local n=$1 own_initrd='' rom='' attributes=attributes$1
     if [ "$initrd" != none ]; then
         own_initrd=" initrd=\"initrd$n\""
         rom="<service name=\"ROM\" label=\"initrd$n\"><parent/></service>"
     fi
     cat <<END
-  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="all" authority="vm" restart="on-fault">
-    <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "$words")"/>
+  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="all" authority="vm" restart="$restart">
+    <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "$words")" ${!attributes:-}/>
     <route>
       <service name="ROM" label="kernel"><parent/></service>
       $rom
