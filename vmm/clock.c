@@ -90,7 +90,7 @@ void clock_timer_set(struct clock *clock, struct clock_timer *timer, uint64_t de
 
     host_mutex_lock(clock->lock);
     unlink_timer(clock, timer);
-    if (deadline != CLOCK_NEVER) {
+    if (deadline < CLOCK_END) {
         while (*at && (*at)->deadline <= deadline)
             at = &(*at)->next;
         timer->deadline = deadline;

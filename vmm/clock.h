@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define CLOCK_NEVER UINT64_MAX
+#define CLOCK_END   (1ull << 62) // a deadline from here on never comes
 
 struct clock_timer {
     struct clock_timer *next;  // in the clock's list, by deadline

@@ -116,7 +116,8 @@ static void feed(void)
 {
     uint8_t bytes[32];
 
-    (void)vm_console_input(vm, (enum host_console)below(HOST_CONSOLES), bytes, below(sizeof(bytes)));
+    (void)vm_console_input(vm, (enum host_console)below(HOST_CONSOLES), bytes,
+                           below(sizeof(bytes)));
     vm_console_ready(vm, (enum host_console)below(HOST_CONSOLES));
     host->console_room = below(64);
     if (!below(50))

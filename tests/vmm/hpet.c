@@ -132,8 +132,10 @@ int main(void)
     memory_bus_init(&memory);
     irq_hub_init(&hub);
     hub.ioapic = heard;
-    ok(irq_connect(&hub, &pit, 0) && irq_connect(&hub, &rtc, 8) && clock_init(&clk, host) == VMM_OK &&
-       hpet_init(&hpet, &memory, host_mutex_create(host), &clk, &hub, &pit, &rtc) == VMM_OK, "there");
+    ok(irq_connect(&hub, &pit, 0) && irq_connect(&hub, &rtc, 8) &&
+       clock_init(&clk, host) == VMM_OK &&
+       hpet_init(&hpet, &memory, host_mutex_create(host), &clk, &hub, &pit, &rtc) == VMM_OK,
+       "there");
     test_counter();
     test_oneshot();
     test_periodic();

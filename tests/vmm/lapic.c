@@ -308,6 +308,8 @@ static void test_deadline(void)
     is_u64(rdmsr(0, MSR_TSC_DEADLINE), 0, "and disarmed");
     ok(wrmsr(0, MSR_TSC_DEADLINE, tsc), "a deadline that has passed");
     is_u64(who(0x82), 1, "at once");
+    ok(wrmsr(0, MSR_TSC_DEADLINE, 5), "one before the machine was switched on");
+    is_u64(who(0x82), 1, "at once");
     ok(wrmsr(0, MSR_TSC_DEADLINE, tsc + 50000) && wrmsr(0, MSR_TSC_DEADLINE, 0), "disarmed");
     fake_host_pass(host, &clk, 100000);
     is_u64(who(0x82), 0, "nothing");
@@ -372,7 +374,8 @@ static void test_modes(void)
     is_u64(lapic_mmio_read(&apic[1], 0xf0), 0xff, "as after reset");
     ok(!wrmsr(1, MSR_APIC_BASE, 0xfee00801), "reserved bits");
     ok(lapic_takes_extint(&apic[0]) == false, "LINT0 masked");
-    ok(wrmsr(0, MSR_APIC_BASE, 0xfee00100) && lapic_takes_extint(&apic[0]), "off: the 8259 directly");
+    ok(wrmsr(0, MSR_APIC_BASE, 0xfee00100) && lapic_takes_extint(&apic[0]),
+       "off: the 8259 directly");
 }
 
 static void test_state(void)

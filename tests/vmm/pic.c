@@ -204,7 +204,7 @@ static void test_initialisation(void)
     pulse(7);
     is_u64(pic_acknowledge(&pic), 0x57, "vector base");
     pulse(6);
-    is_u64(port_bus_read(&ports, 0x20, 2), 0x0040, "the command port reads IRR after initialisation");
+    is_u64(port_bus_read(&ports, 0x20, 2), 0x0040, "command port: IRR");
 }
 
 static void test_state(void)

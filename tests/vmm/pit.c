@@ -284,7 +284,8 @@ int main(void)
     port_bus_init(&ports);
     irq_hub_init(&hub);
     hub.pic = heard;
-    ok(clock_init(&clk, host) == VMM_OK && pit_init(&pit, &ports, lock, &clk, &hub) == VMM_OK, "there");
+    ok(clock_init(&clk, host) == VMM_OK && pit_init(&pit, &ports, lock, &clk, &hub) == VMM_OK,
+       "there");
     test_mode0();
     test_mode1();
     test_mode2();

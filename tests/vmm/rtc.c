@@ -68,8 +68,8 @@ static void test_calendar(void)
         struct calendar_date date = calendar_from_days((uint64_t)t / 86400);
 
         gmtime_r(&t, &tm);
-        right &= date.year == (uint32_t)tm.tm_year + 1900 && date.month == (uint32_t)tm.tm_mon + 1 &&
-                 date.day == (uint32_t)tm.tm_mday;
+        right &= date.year == (uint32_t)tm.tm_year + 1900 &&
+                 date.month == (uint32_t)tm.tm_mon + 1 && date.day == (uint32_t)tm.tm_mday;
         right &= calendar_to_days(&date) == (uint64_t)t / 86400;
     }
     ok(right, "100,000 days to dates and back");

@@ -41,6 +41,25 @@ static uint64_t deadline_of_count(const struct lapic *lapic, uint64_t count)
            clock_from_count(lapic->clock, count << divide_shift(lapic), LAPIC_TIMER_HZ);
 }
 
+/* The guest's TSC may be anything: compare in its own terms. */
+static bool deadline_passed(const struct lapic *lapic)
+{
+    return lapic->timer_deadline <= clock_now(lapic->clock) + lapic->tsc_skew;
+}
+
+static uint64_t deadline_in_clock(const struct lapic *lapic)
+{
+    uint64_t now = clock_now(lapic->clock);
+    uint64_t left;
+
+    if (!lapic->timer_deadline)
+        return CLOCK_NEVER;
+    left = lapic->timer_deadline - (now + lapic->tsc_skew);
+    if (deadline_passed(lapic))
+        return now;
+    return left < CLOCK_NEVER - now ? now + left : CLOCK_NEVER;
+}
+
 static uint64_t next_deadline(const struct lapic *lapic)
 {
     uint64_t initial = lapic->timer_initial;
@@ -50,7 +69,7 @@ static uint64_t next_deadline(const struct lapic *lapic)
     uint64_t shortest = lapic->clock->hz / PERIOD_MIN_HZ;
 
     if (mode(lapic) == MODE_DEADLINE)
-        return lapic->timer_deadline ? lapic->timer_deadline - lapic->tsc_skew : CLOCK_NEVER;
+        return deadline_in_clock(lapic);
     if (!initial)
         return CLOCK_NEVER;
     passed = elapsed(lapic);
@@ -69,11 +88,6 @@ static void rearm(struct lapic *lapic)
 
     if (deadline != lapic->timer.deadline)
         clock_timer_set(lapic->clock, &lapic->timer, deadline);
-}
-
-static bool deadline_passed(const struct lapic *lapic)
-{
-    return lapic->timer_deadline - lapic->tsc_skew <= clock_now(lapic->clock);
 }
 
 /*
