@@ -77,7 +77,8 @@ enum abi_hypercall {
     ABI_CREATE_SM = 7,
     /*
      * Derive a range. sel = source space {GRANT}, RSI = destination space {TAKE}, of kinds that fit (same kind; or HST to GST or DMA).
-     * RDX = source base, RAX = destination base, R8 = count, R9 = permissions (narrowed by the source's) | cache attribute << 8 (memory, from
+     * RDX = source base, RAX = destination base, R8 = count, R9 = permissions (narrowed by the source's; from HST to GST
+     * reading includes executing) | cache attribute << 8 (memory, from
      * ABI_SEL_PHYS only). Units: OBJ selectors, memory 4 KiB pages, PIO ports, MSR indices. At most ABI_DELEGATE_MAX leaf entries (a 2 MiB page
      * counts 1 where source, destination and physical address allow it). Ports and MSRs keep their number (RDX = RAX). Empty parts of the source are skipped; a part being
      * revoked counts as empty. Result: RSI = units delegated.

@@ -50,13 +50,23 @@ static enum abi_status check(const struct delegation *d)
     return ABI_OK;
 }
 
+/*
+ * What the source node can give. A host space's execute permission protects its own threads; what they can read, a guest of theirs may run.
+ */
+static unsigned granted(const struct delegation *d, const struct node *from)
+{
+    bool to_guest = d->target->object.type == OBJECT_SPACE_GST && d->source->object.type == OBJECT_SPACE_HST;
+
+    return from->perms | (to_guest && from->perms & ABI_PERM_MEM_R ? ABI_PERM_MEM_X : 0);
+}
+
 /* What one source node gives. */
 static struct node describe(const struct delegation *d, struct node *from)
 {
     uint64_t first = MAX(from->rb.key, d->source_base);
     uint64_t end = MIN(from->rb.key + from->count, d->source_base + d->count);
     struct node node = {.rb.key = first - d->source_base + d->target_base, .count = end - first, .parent = from,
-                        .source = first, .perms = from->perms & d->perms, .cache = from->cache | d->cache,
+                        .source = first, .perms = granted(d, from) & d->perms, .cache = from->cache | d->cache,
                         .space = d->target};
 
     if (space_is_memory(d->source))
