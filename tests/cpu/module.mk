@@ -4,3 +4,5 @@ cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests
     vmm lib tests/cpu tests/unit,$(2)))
 
 $(call cpu-unit-test,length,-lZydis)
+
+$(call cpu-unit-test,differential,,tests/cpu/native.c)

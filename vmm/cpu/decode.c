@@ -376,7 +376,7 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
         r = &opcode_rows[row];
     }
     insn->op = (uint16_t)row;
-    if (row == 0)
+    if (row == 0 || (insn->vvvv && insn->map < MAP_INDEXED && row > ROW_UNKNOWN_32 && !(r->properties & P_VVVV)))
         return DECODE_INVALID;
     if (mode == 8 && (r->properties & P_F64))
         insn->opsize = 8;

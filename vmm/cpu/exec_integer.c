@@ -200,7 +200,7 @@ enum interp_status exec_xadd(struct interp *c)
     return INTERP_DONE;
 }
 
-/* CMPXCHG writes its memory operand in any case; the accumulator only when they differ. */
+/* CMPXCHG writes its memory operand in any case, a register and the accumulator only where they change. */
 enum interp_status exec_cmpxchg(struct interp *c)
 {
     unsigned size = exec_operand_size(c, 0);
@@ -212,8 +212,6 @@ enum interp_status exec_cmpxchg(struct interp *c)
         found = exec_get_reg(c, c->insn.rm, size);
         if (found == want)
             exec_set_reg(c, c->insn.rm, size, source);
-        else if (size == 4)
-            exec_set_reg(c, c->insn.rm, size, found);
     } else {
         uint8_t *p;
 

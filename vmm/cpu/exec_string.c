@@ -37,8 +37,10 @@ static enum interp_status repeat(struct interp *c, exec_fn *one, bool compares)
     if (!(c->insn.prefixes & (INSN_REP | INSN_REPNE)))
         return one(c);
     count = index_register(c, CPU_RCX);
-    if (count == 0)
+    if (count == 0) { // with 32-bit addresses that clears the upper half
+        exec_set_reg(c, CPU_RCX, c->insn.addrsize, 0);
         return INTERP_DONE;
+    }
     for (;;) {
         TRY(one(c));
         exec_set_reg(c, CPU_RCX, c->insn.addrsize, --count);

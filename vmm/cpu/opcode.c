@@ -21,9 +21,11 @@ const struct operand_kind operand_kinds[OPERAND_COUNT] = {
 #undef OPERAND
 };
 
-/* Per operand: its immediate, and whether it needs a modrm byte. */
+/* Per operand: its immediate, and whether it needs a modrm byte or VEX.vvvv. */
 enum {
-#define OPERAND(name, class, size, imm, modrm) OPERAND_IMM_##name = IMM_##imm, OPERAND_MODRM_##name = modrm,
+#define OPERAND(name, class, size, imm, modrm)                                    \
+    OPERAND_IMM_##name = IMM_##imm, OPERAND_MODRM_##name = modrm,                 \
+    OPERAND_VVVV_##name = OC_##class == OC_VVVV || OC_##class == OC_VVEC || OC_##class == OC_KVVV,
 #include "vmm/cpu/operands.def"
 #undef OPERAND
 };
@@ -31,8 +33,9 @@ enum {
 #define ROW_MODRM(select, a, b, c, d) \
     (((select) & S_USES_MODRM) || OPERAND_MODRM_##a || OPERAND_MODRM_##b || OPERAND_MODRM_##c || OPERAND_MODRM_##d \
      ? P_MODRM : 0u)
+#define ROW_VVVV(a, b, c) (OPERAND_VVVV_##a || OPERAND_VVVV_##b || OPERAND_VVVV_##c ? P_VVVV : 0u)
 #define ROW(map, byte, select, a, b, c, d, properties, alternative) \
-    {select, (properties) | ROW_MODRM(select, a, b, c, d) | (alternative), \
+    {select, (properties) | ROW_MODRM(select, a, b, c, d) | ROW_VVVV(a, b, c) | (alternative), \
      OPERAND_IMM_##a + OPERAND_IMM_##b + OPERAND_IMM_##c + OPERAND_IMM_##d, \
      {OPERAND_##a, OPERAND_##b, OPERAND_##c, OPERAND_##d}, MAP_##map, 0x##byte},
 

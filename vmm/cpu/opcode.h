@@ -77,6 +77,7 @@ enum opcode_map {
 #define P_ALIAS 0x0040u // redundant encoding
 #define P_ALT   0x0100u // set for all but the first row of a byte
 #define P_MODRM 0x0200u // set where the form has a modrm byte
+#define P_VVVV  0x0400u // set where the form uses VEX.vvvv
 
 enum operand_class {
     OC_NONE, OC_RM, OC_REG, OC_VVVV, OC_OPREG, OC_MEM, OC_IMM, OC_ONE, OC_REL, OC_FAR, OC_MOFFS, OC_FIXED0, OC_FIXED1,

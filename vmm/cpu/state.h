@@ -92,7 +92,7 @@ struct cpu_state {
     uint64_t gpr[16];
     /* CORE */
     uint64_t rip, rsp, rflags;
-    uint64_t event;      // to inject at entry; after an exit: the delivery that it interrupted, or 0
+    uint64_t event;      // inject at entry; after an exit: the delivery it interrupted, or 0
     uint32_t requests;
     uint8_t  shadow;     // 1: in an interrupt shadow (STI, MOV SS)
     uint8_t  cr8;

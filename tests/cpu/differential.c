@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The interpreter against the processor of this machine: every form of the opcode table that can run in 64-bit user mode and whose handler
+ * is listed below, in each operand size, with random operands, registers, flags and addressing, is executed by both on the same memory, and
+ * all registers, flags (but those that the manual leaves undefined for it), memory, the next address and the exception are compared.
+ */
+#include "tests/cpu/native.h"
+#include "tests/unit/random.h"
+#include "tests/unit/tap.h"
+#include "vmm/cpu/control.h"
+#include "vmm/cpu/interp.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define STATES     1000u // for each form and operand size
+#define DATA_SIZE  4096u
+#define ALL_FLAGS  RFLAGS_STATUS
+
+/* What is special about a handler. */
+enum kind { PLAIN, SHIFT, DOUBLE_SHIFT, BIT, STRING, BRANCH, CALL, RETURN, STACK, POPF, VECTOR };
+
+struct rule {
+    const char *handler;
+    enum kind kind;
+    uint64_t undefined; // flags
+    unsigned skip16;    // the 16-bit form is undefined
+};
+
+#define UNDEF_SHIFT (RFLAGS_AF)
+#define UNDEF_BIT   (RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF)
+#define UNDEF_BMI   (RFLAGS_AF | RFLAGS_PF)
+
+static const struct rule rules[] = {
+    {"add", PLAIN, 0, 0}, {"or", PLAIN, RFLAGS_AF, 0}, {"adc", PLAIN, 0, 0}, {"sbb", PLAIN, 0, 0},
+    {"and", PLAIN, RFLAGS_AF, 0}, {"sub", PLAIN, 0, 0}, {"xor", PLAIN, RFLAGS_AF, 0}, {"cmp", PLAIN, 0, 0},
+    {"test", PLAIN, RFLAGS_AF, 0}, {"inc", PLAIN, 0, 0}, {"dec", PLAIN, 0, 0}, {"neg", PLAIN, 0, 0}, {"not", PLAIN, 0, 0},
+    {"mov", PLAIN, 0, 0}, {"movsx", PLAIN, 0, 0}, {"movsxd", PLAIN, 0, 0}, {"movbe", PLAIN, 0, 0}, {"lea", PLAIN, 0, 0},
+    {"nop", PLAIN, 0, 0}, {"mfence", PLAIN, 0, 0}, {"xchg", PLAIN, 0, 0}, {"xadd", PLAIN, 0, 0}, {"cmpxchg", PLAIN, 0, 0},
+    {"cmpxchg8b", PLAIN, 0, 0}, {"bswap", PLAIN, 0, 1}, {"cbw", PLAIN, 0, 0}, {"cwd", PLAIN, 0, 0},
+    {"rol", SHIFT, 0, 0}, {"ror", SHIFT, 0, 0}, {"rcl", SHIFT, 0, 0}, {"rcr", SHIFT, 0, 0},
+    {"shl", SHIFT, UNDEF_SHIFT, 0}, {"shr", SHIFT, UNDEF_SHIFT, 0}, {"sar", SHIFT, UNDEF_SHIFT, 0},
+    {"shld", DOUBLE_SHIFT, UNDEF_SHIFT, 0}, {"shrd", DOUBLE_SHIFT, UNDEF_SHIFT, 0},
+    {"bt", BIT, UNDEF_BIT, 0}, {"bts", BIT, UNDEF_BIT, 0}, {"btr", BIT, UNDEF_BIT, 0}, {"btc", BIT, UNDEF_BIT, 0},
+    {"bsf", PLAIN, UNDEF_BIT | RFLAGS_CF, 0}, {"bsr", PLAIN, UNDEF_BIT | RFLAGS_CF, 0},
+    {"tzcnt", PLAIN, UNDEF_BIT, 0}, {"lzcnt", PLAIN, UNDEF_BIT, 0}, {"popcnt", PLAIN, 0, 0},
+    {"mul", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0}, {"imul1", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"imul2", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0}, {"imul3", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"div", PLAIN, ALL_FLAGS, 0}, {"idiv", PLAIN, ALL_FLAGS, 0},
+    {"setcc", PLAIN, 0, 0}, {"cmovcc", PLAIN, 0, 0}, {"lahf", PLAIN, 0, 0}, {"sahf", PLAIN, 0, 0},
+    {"clc", PLAIN, 0, 0}, {"stc", PLAIN, 0, 0}, {"cmc", PLAIN, 0, 0}, {"cld", PLAIN, 0, 0}, {"std", PLAIN, 0, 0},
+    {"xlat", PLAIN, 0, 0}, {"adcx", PLAIN, 0, 0}, {"adox", PLAIN, 0, 0}, {"crc32", PLAIN, 0, 0},
+    {"andn", PLAIN, UNDEF_BMI, 0}, {"blsr", PLAIN, UNDEF_BMI, 0}, {"blsmsk", PLAIN, UNDEF_BMI, 0}, {"blsi", PLAIN, UNDEF_BMI, 0},
+    {"bzhi", PLAIN, UNDEF_BMI, 0}, {"bextr", PLAIN, UNDEF_BMI | RFLAGS_SF, 0}, {"pext", PLAIN, 0, 0}, {"pdep", PLAIN, 0, 0},
+    {"mulx", PLAIN, 0, 0}, {"rorx", PLAIN, 0, 0}, {"sarx", PLAIN, 0, 0}, {"shlx", PLAIN, 0, 0}, {"shrx", PLAIN, 0, 0},
+    {"movs", STRING, 0, 0}, {"cmps", STRING, 0, 0}, {"stos", STRING, 0, 0}, {"lods", STRING, 0, 0}, {"scas", STRING, 0, 0},
+    {"jmp", BRANCH, 0, 0}, {"jcc", BRANCH, 0, 0}, {"jcxz", BRANCH, 0, 0}, {"loop", BRANCH, 0, 0},
+    {"call", BRANCH, 0, 0}, {"jmp_near", CALL, 0, 0}, {"call_near", CALL, 0, 0}, {"ret", RETURN, 0, 0},
+    {"push", STACK, 0, 0}, {"pop", STACK, 0, 0}, {"pushf", STACK, 0, 0}, {"popf", POPF, 0, 0}, {"leave", STACK, 0, 0},
+    {"enter", STACK, 0, 0},
+    {"vload", VECTOR, 0, 0}, {"vload_aligned", VECTOR, 0, 0}, {"vstore", VECTOR, 0, 0}, {"vstore_aligned", VECTOR, 0, 0},
+    {"movss_load", VECTOR, 0, 0}, {"movsd_load", VECTOR, 0, 0}, {"movss_store", VECTOR, 0, 0}, {"movsd_store", VECTOR, 0, 0},
+    {"movq_load", VECTOR, 0, 0}, {"movq_store", VECTOR, 0, 0}, {"movl_load", VECTOR, 0, 0}, {"movh_load", VECTOR, 0, 0},
+    {"movl_store", VECTOR, 0, 0}, {"movh_store", VECTOR, 0, 0}, {"movd_load", VECTOR, 0, 0}, {"movd_store", VECTOR, 0, 0},
+    {"movd_mmx_load", VECTOR, 0, 0}, {"movd_mmx_store", VECTOR, 0, 0}, {"movq_mmx_load", VECTOR, 0, 0},
+    {"movq_mmx_store", VECTOR, 0, 0}, {"stmxcsr", VECTOR, 0, 0},
+};
+
+static const char *const handler_names[ROW_COUNT] = {
+#define OP(map, byte, select, name, handler, ...) #handler,
+#define OR(map, byte, select, name, handler, ...) #handler,
+#include "vmm/cpu/opcodes.def"
+#undef OP
+#undef OR
+};
+
+/* Guest memory is the host's own, at the host's addresses, below 2 GiB. */
+struct arena {
+    uint8_t *base;   // code page, data page, stack page; a page is left out after each
+    uint8_t *code, *data, *stack;
+    uint8_t fill[2][DATA_SIZE], before[2][DATA_SIZE], after[2][DATA_SIZE]; 
+};
+
+struct test {
+    struct arena arena;
+    struct cpu_state *state;
+    struct interp interp;
+    uint64_t random;
+    unsigned wrong, shown;
+};
+
+static uint8_t *test_ram(void *arg, uint64_t gpa, unsigned size, bool write)
+{
+    const struct arena *a = &((struct test *)arg)->arena;
+    const uint8_t *pages[3] = {a->code, a->data, a->stack};
+
+    (void)write;
+    for (unsigned i = 0; i < 3; i++)
+        if (gpa - (uint64_t)(uintptr_t)pages[i] < DATA_SIZE && gpa + size - (uint64_t)(uintptr_t)pages[i] <= DATA_SIZE)
+            return (uint8_t *)(uintptr_t)gpa;
+    return NULL;
+}
+
+static uint64_t test_mmio_read(void *arg, uint64_t gpa, unsigned size)
+{
+    (void)arg;
+    (void)size;
+    tap_note("read outside of the arena at %lx", gpa);
+    exit(1);
+}
+
+static void test_mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
+{
+    (void)value;
+    test_mmio_read(arg, gpa, size);
+}
+
+static void test_need(void *arg, uint32_t groups)
+{
+    (void)arg;
+    (void)groups;
+}
+
+static const struct interp_ops test_ops = {
+    .ram = test_ram, .mmio_read = test_mmio_read, .mmio_write = test_mmio_write, .need = test_need,
+};
+
+static uint64_t pick(struct test *t)
+{
+    static const uint64_t edges[] = {
+        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
+        0x8000000000000000, 0xffffffffffffffff, 0x5555555555555555, 0x101, 0x10001,
+    };
+    uint64_t value = random_u64(&t->random);
+
+    switch (random_below(&t->random, 6)) {
+    case 0: return edges[random_below(&t->random, sizeof edges / sizeof edges[0])];
+    case 1: return value & 0x3f;
+    case 2: return 1ull << (value & 63);
+    case 3: return value >> (value & 63);
+    default: return value;
+    }
+}
+
+/* Bytes of an instruction of this row and operand-size variant (0 none, 1 66, 2 REX.W), checked with decode(). */
+static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *bytes, struct insn *insn)
+{
+    static const uint8_t mandatory[4] = {0, 0x66, 0xf3, 0xf2};
+    const struct opcode_row *r = &opcode_rows[row];
+    unsigned prefix = r->select >> (16 + KEY_PREFIX_SHIFT) & 3 ? r->select >> KEY_PREFIX_SHIFT & 3 : 0;
+    uint64_t x = random_u64(&t->random);
+    unsigned n = 0, rex = (unsigned)(x >> 8) & 7;
+    uint8_t modrm = (uint8_t)(x >> 16);
+
+    for (unsigned i = 0; i < 24; i++)
+        bytes[i] = (uint8_t)random_u64(&t->random);
+    if ((r->properties & P_LOCK) && (x & 3) == 0)
+        bytes[n++] = 0xf0;
+    if ((x >> 2 & 7) == 0)
+        bytes[n++] = 0x67;
+    if (r->map < MAP_V1) {
+        if (variant == 1 && prefix != 1)
+            bytes[n++] = 0x66;
+        if (prefix)
+            bytes[n++] = mandatory[prefix];
+        if (variant == 2)
+            rex |= 8;
+        if (variant == 2 || (x >> 5 & 1))
+            bytes[n++] = (uint8_t)(0x40 | rex);
+        if (r->map != MAP_1)
+            bytes[n++] = 0x0f;
+        if (r->map == MAP_38 || r->map == MAP_3A)
+            bytes[n++] = r->map == MAP_38 ? 0x38 : 0x3a;
+    } else {
+        bytes[n++] = 0xc4;
+        bytes[n++] = (uint8_t)((~rex & 7) << 5 | (r->map - MAP_V1 + 1));
+        bytes[n++] = (uint8_t)((variant == 2 ? 0x80 : 0) | (x >> 24 & 0x7c) | prefix);
+        if (operand_kinds[r->operand[1]].class != OC_VVEC && operand_kinds[r->operand[0]].class != OC_VVEC &&
+            r->map == MAP_V1)
+            bytes[n - 1] |= 0x78;
+    }
+    bytes[n++] = r->byte;
+    if (r->select & SELECT(0x7, 0))
+        modrm = (uint8_t)((modrm & ~0x38) | (r->select & 7) << 3);
+    if (r->select & SELECT(0x38, 0))
+        modrm = (uint8_t)((modrm & ~7) | (r->select >> 3 & 7));
+    bytes[n] = modrm;
+    return decode(bytes, 24, 8, insn) == DECODE_OK && insn->op == row;
+}
+
+/* Gives the base register the value that puts the operand at `where`; false for what cannot be placed (RIP-relative, no base). */
+static bool place(struct test *t, const struct insn *insn, uint64_t where)
+{
+    uint64_t index = 0, *gpr = native_state.gpr;
+
+    if (insn->base == INSN_NO_REG || insn->base == INSN_RIP || insn->base == insn->index)
+        return false;
+    if (insn->index != INSN_NO_REG) {
+        gpr[insn->index] = random_below(&t->random, 200);
+        index = gpr[insn->index] << insn->scale;
+    }
+    gpr[insn->base] = where - index - (uint64_t)(int64_t)insn->disp;
+    if (insn->addrsize == 4)
+        gpr[insn->base] = (uint32_t)gpr[insn->base] | random_u64(&t->random) << 32;
+    return true;
+}
+
+/* Registers, flags and memory for the form; false if this encoding cannot be tried. */
+static bool prepare(struct test *t, const struct rule *rule, const struct insn *insn)
+{
+    struct arena *a = &t->arena;
+    uint64_t *gpr = native_state.gpr, stack = (uint64_t)(uintptr_t)a->stack + 2048, data = (uint64_t)(uintptr_t)a->data;
+    bool aligned = rule->kind == VECTOR || rule->skip16 || random_below(&t->random, 4) != 0;
+    uint64_t where = data + 1024 + random_below(&t->random, 2048);
+
+    if (aligned)
+        where &= ~31ull;
+    for (unsigned i = 0; i < 16; i++)
+        gpr[i] = pick(t);
+    gpr[CPU_RSP] = stack & ~7ull;
+    native_state.rflags = 0x202 | (random_u64(&t->random) & (RFLAGS_STATUS | RFLAGS_DF));
+    memcpy(a->data, a->fill[0], DATA_SIZE);
+    memcpy(a->stack, a->fill[1], DATA_SIZE);
+    for (unsigned i = 0; i < 8; i++) { // around the operand and the top of the stack
+        uint64_t x = pick(t);
+
+        memcpy((uint8_t *)(uintptr_t)(where & ~7ull) + 8 * i - 16, &x, 8);
+        x = pick(t);
+        memcpy(a->stack + 2048 + 8 * i - 16, &x, 8);
+    }
+    if (rule->kind == STRING) {
+        gpr[CPU_RSI] = data + 2048 + random_below(&t->random, 64);
+        gpr[CPU_RDI] = data + 2048 + random_below(&t->random, 64);
+        gpr[CPU_RCX] = random_below(&t->random, 12);
+        if (random_below(&t->random, 2)) // long runs of equal elements
+            memset(a->data, 0, DATA_SIZE);
+        if (insn->addrsize == 4)
+            gpr[CPU_RCX] |= random_u64(&t->random) << 32;
+        return true;
+    }
+    if (rule->handler[0] == 'x' && rule->handler[1] == 'l') // XLAT
+        gpr[CPU_RBX] = data + 1024;
+    if (insn->prefixes & INSN_ADDRESS && !insn->memory && rule->kind != BRANCH)
+        return false;
+    if (rule->kind == BRANCH && random_below(&t->random, 3) == 0)
+        gpr[CPU_RCX] = random_below(&t->random, 3);
+    if (!strcmp(rule->handler, "leave") || !strcmp(rule->handler, "enter"))
+        gpr[CPU_RBP] = stack + random_below(&t->random, 256);
+    if (rule->kind == POPF || rule->kind == RETURN || rule->kind == CALL) {
+        uint64_t image = rule->kind == POPF ? random_u64(&t->random) & 0x204ed5 : (uint64_t)(uintptr_t)a->code + 512;
+
+        memcpy(a->stack + 2048, &image, 8);
+        if (rule->kind == CALL)
+            gpr[insn->rm] = image;
+    }
+    if (!insn->memory)
+        return rule->kind != CALL || insn->rm != CPU_RSP;
+    if (insn->reg == CPU_RSP && rule->kind != PLAIN && rule->kind != BIT)
+        return false;
+    if (!place(t, insn, where))
+        return false;
+    if (rule->kind == CALL) {
+        uint64_t image = (uint64_t)(uintptr_t)a->code + 512;
+
+        memcpy((uint8_t *)(uintptr_t)where, &image, 8);
+    }
+    if (rule->kind == BIT && insn->opcode != 0xba) {
+        if (insn->reg == insn->base || insn->reg == insn->index)
+            return false;
+        gpr[insn->reg] = (gpr[insn->reg] & ~0xffffull) | ((random_below(&t->random, 4096) - 2048) & 0xffff);
+        gpr[insn->reg] = (uint64_t)(int16_t)gpr[insn->reg];
+    }
+    /* cmpxchg should succeed now and then */
+    if (!strncmp(rule->handler, "cmpxchg", 7) && random_below(&t->random, 2) && insn->base != CPU_RAX &&
+        insn->index != CPU_RAX && insn->base != CPU_RDX && insn->index != CPU_RDX) {
+        memcpy(&gpr[CPU_RAX], (uint8_t *)(uintptr_t)where, 8);
+        if (insn->rex & 8)
+            memcpy(&gpr[CPU_RDX], (uint8_t *)(uintptr_t)where + 8, 8);
+        else if (rule->handler[7])
+            memcpy(&gpr[CPU_RDX], (uint8_t *)(uintptr_t)where + 4, 4);
+    }
+    return !(insn->base == CPU_RSP && (rule->kind == STACK || rule->kind == CALL || rule->kind == RETURN));
+}
+
+/* Flags that this execution leaves undefined; depends on counts. */
+static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn, uint64_t rcx, unsigned size, bool *skip)
+{
+    uint64_t count, undefined = rule->undefined;
+
+    if (rule->kind != SHIFT && rule->kind != DOUBLE_SHIFT)
+        return undefined;
+    if (insn->opcode == 0xd0 || insn->opcode == 0xd1)
+        count = 1;
+    else if (insn->opcode < 0xc2 && insn->map == MAP_1)
+        count = insn->imm;
+    else if (insn->opcode == 0xa4 || insn->opcode == 0xac)
+        count = insn->imm;
+    else
+        count = rcx;
+    count &= size == 8 ? 63 : 31;
+    if (count == 0)
+        return 0;
+    if (count != 1)
+        undefined |= RFLAGS_OF;
+    if (count > 8 * size && (rule->kind == DOUBLE_SHIFT))
+        *skip = true;
+    if (count >= 8 * size && rule->undefined)
+        undefined |= RFLAGS_CF;
+    return undefined;
+}
+
+static void fill_vectors(struct test *t, struct cpu_state *s)
+{
+    uint64_t components = 7, x;
+
+    memset(native_state.xsave, 0, 1024);
+    native_state.xsave[0] = 0x7f;
+    native_state.xsave[1] = 0x03;
+    native_state.xsave[24] = 0x80;
+    native_state.xsave[25] = 0x1f;
+    for (unsigned i = 160; i < 416; i += 8) {
+        x = pick(t);
+        memcpy(native_state.xsave + i, &x, 8);
+    }
+    for (unsigned i = 576; i < 832; i += 8) {
+        x = pick(t);
+        memcpy(native_state.xsave + i, &x, 8);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        x = pick(t);
+        memcpy(native_state.xsave + 32 + 16 * i, &x, 8);
+        native_state.xsave[32 + 16 * i + 8] = 0xff;
+        native_state.xsave[32 + 16 * i + 9] = 0xff;
+    }
+    native_state.xsave[4] = (uint8_t)pick(t);
+    memcpy(native_state.xsave + 512, &components, 8);
+    memcpy(s->xsave, native_state.xsave, 1024);
+}
+
+static bool same_vectors(const struct test *t)
+{
+    const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
+
+    /* Control, tag and MXCSR words, then the registers; instruction and data pointers are the host's own. */
+    return !memcmp(ours, theirs, 5) && !memcmp(ours + 24, theirs + 24, 4) && !memcmp(ours + 32, theirs + 32, 384) &&
+           !memcmp(ours + 576, theirs + 576, 256);
+}
+
+static void set_state(struct test *t)
+{
+    struct cpu_state *s = t->state;
+
+    memset(s, 0, sizeof *s);
+    memcpy(s->gpr, native_state.gpr, sizeof s->gpr);
+    s->rsp = native_state.gpr[CPU_RSP];
+    s->rflags = native_state.rflags;
+    s->rip = (uint64_t)(uintptr_t)t->arena.code;
+    s->valid = CPU_ALL;
+    s->cs.attr = CPU_SEG_L | CPU_SEG_P | CPU_SEG_S | 0xb | CPU_SEG_DPL;
+    s->ss.attr = CPU_SEG_P | CPU_SEG_S | 0x3 | CPU_SEG_DPL;
+    s->cr0 = CR0_PE;
+    s->cr4 = CR4_OSFXSR | CR4_OSXSAVE;
+    s->xcr0 = 7;
+    s->efer = EFER_LMA;
+}
+
+static void explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn, const char *what,
+                    const uint64_t *before, uint64_t flags_before)
+{
+    char text[64];
+    const struct cpu_state *s = t->state;
+
+    if (t->wrong++, t->shown >= 3)
+        return;
+    t->shown++;
+    for (unsigned i = 0; i < insn->length; i++)
+        snprintf(text + 3 * i, 4, "%02x ", bytes[i]);
+    tap_note("%s %s: %s", opcode_name(row), text, what);
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t ours = i == CPU_RSP ? s->rsp : s->gpr[i];
+
+        if (ours != native_state.gpr[i])
+            tap_note("    register %u: %lx before, %lx here, %lx there", i, before[i], ours, native_state.gpr[i]);
+    }
+    if ((s->rflags ^ native_state.rflags) & ALL_FLAGS)
+        tap_note("    flags: %lx before, %lx here, %lx there; rax %lx rcx %lx", flags_before, s->rflags, native_state.rflags,
+                 before[0], before[1]);
+}
+
+/* One state; false if the encoding could not be tried. */
+static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsigned variant)
+{
+    struct arena *a = &t->arena;
+    uint8_t bytes[24];
+    struct insn insn;
+    uint64_t before[16], flags, mask, rip;
+    unsigned fault, size;
+    enum interp_status status;
+    bool skip = false;
+
+    if (!encode(t, row, variant, bytes, &insn) || (rule->skip16 && insn.opsize == 2))
+        return false;
+    if (rule->kind == BRANCH) { // to the second exit
+        uint64_t relative = 512u - insn.length;
+        unsigned width = opcode_rows[row].imm == IMM_S8 ? 1 : 4;
+
+        if (insn.prefixes & INSN_OPSIZE)
+            return false; // differs between makers
+        relative = width == 1 ? 100u - insn.length : relative;
+        memcpy(bytes + insn.length - width, &relative, width);
+    }
+    if ((rule->kind == CALL || rule->kind == RETURN) && (insn.prefixes & INSN_OPSIZE))
+        return false;
+    if (rule->kind == RETURN && opcode_rows[row].imm == IMM_U16)
+        bytes[insn.length - 1] = 0;
+    if (!strcmp(rule->handler, "enter")) {
+        bytes[insn.length - 2] = 0;
+        bytes[insn.length - 1] &= 0x27;
+    }
+    if (rule->kind == STRING && random_below(&t->random, 3)) { // REP or REPNE in front
+        memmove(bytes + 1, bytes, 23);
+        bytes[0] = random_below(&t->random, 2) ? 0xf3 : 0xf2;
+    }
+    if (decode(bytes, 24, 8, &insn) != DECODE_OK || !prepare(t, rule, &insn))
+        return false;
+    memcpy(a->code, bytes, insn.length);
+    native_put_exit(a->code + insn.length, 0);
+    native_put_exit(a->code + 100, 1);
+    native_put_exit(a->code + 512, 1);
+    memcpy(a->before[0], a->data, DATA_SIZE);
+    memcpy(a->before[1], a->stack, DATA_SIZE);
+    memcpy(before, native_state.gpr, sizeof before);
+    flags = native_state.rflags;
+    set_state(t);
+    native_state.vectors = rule->kind == VECTOR ? 7 : 0;
+    if (native_state.vectors)
+        fill_vectors(t, t->state);
+    native_state.target = (uint64_t)(uintptr_t)a->code;
+
+    fault = native_run();
+    memcpy(a->after[0], a->data, DATA_SIZE);
+    memcpy(a->after[1], a->stack, DATA_SIZE);
+    memcpy(a->data, a->before[0], DATA_SIZE);
+    memcpy(a->stack, a->before[1], DATA_SIZE);
+    status = interp_step(&t->interp);
+
+    size = operand_kinds[opcode_rows[row].operand[0]].size == 1 ? 1 : insn.opsize;
+    mask = (ALL_FLAGS | RFLAGS_DF) & ~undefined_flags(rule, &insn, before[CPU_RCX], size, &skip);
+    if (rule->kind == POPF)
+        mask |= RFLAGS_ID | RFLAGS_AC | RFLAGS_NT | RFLAGS_TF;
+    if (skip)
+        return true;
+    if (fault != NATIVE_NO_FAULT || status != INTERP_DONE) {
+        if (status != INTERP_FAULT || t->interp.fault.vector != fault)
+            explain(t, row, bytes, &insn, "not the same exception", before, flags);
+        return true;
+    }
+    rip = (uint64_t)(uintptr_t)a->code + insn.length;
+    if (native_state.exit)
+        rip = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8 ? (uint64_t)(uintptr_t)a->code + 100 :
+              (uint64_t)(uintptr_t)a->code + 512;
+    t->state->gpr[CPU_RSP] = t->state->rsp;
+    if (t->state->rip != rip)
+        explain(t, row, bytes, &insn, "not the same next instruction", before, flags);
+    else if (memcmp(t->state->gpr, native_state.gpr, sizeof before))
+        explain(t, row, bytes, &insn, "not the same registers", before, flags);
+    else if ((t->state->rflags ^ native_state.rflags) & mask)
+        explain(t, row, bytes, &insn, "not the same flags", before, flags);
+    else if (memcmp(a->data, a->after[0], DATA_SIZE) || memcmp(a->stack, a->after[1], DATA_SIZE))
+        explain(t, row, bytes, &insn, "not the same memory", before, flags);
+    else if (native_state.vectors && !same_vectors(t))
+        explain(t, row, bytes, &insn, "not the same vector registers", before, flags);
+    return true;
+}
+
+static const struct rule *rule_of(const char *handler)
+{
+    for (unsigned i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (!strcmp(rules[i].handler, handler))
+            return &rules[i];
+    return NULL;
+}
+
+/* Features that a processor may lack: a counted skip. */
+static bool have(const char *handler, unsigned map)
+{
+    unsigned a, b, c, d, b7 = 0, c1 = 0, c81 = 0;
+
+    __get_cpuid(1, &a, &b, &c1, &d);
+    __get_cpuid_count(7, 0, &a, &b7, &c, &d);
+    __get_cpuid(0x80000001, &a, &b, &c81, &d);
+    if (!strcmp(handler, "adcx") || !strcmp(handler, "adox"))
+        return b7 & bit_ADX;
+    if (!strcmp(handler, "tzcnt"))
+        return b7 & bit_BMI;
+    if (!strcmp(handler, "lzcnt"))
+        return c81 & bit_ABM;
+    if (!strcmp(handler, "movbe"))
+        return c1 & bit_MOVBE;
+    return map < MAP_V1 || ((b7 & bit_BMI2) && (c1 & bit_AVX));
+}
+
+static void set_up(struct test *t)
+{
+    struct arena *a = &t->arena;
+
+    a->base = mmap(NULL, 6 * DATA_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    a->code = a->base;
+    a->data = a->base + 2 * DATA_SIZE;
+    a->stack = a->base + 4 * DATA_SIZE;
+    if (a->base == MAP_FAILED || mprotect(a->code, DATA_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
+        mprotect(a->data, DATA_SIZE, PROT_READ | PROT_WRITE) || mprotect(a->stack, DATA_SIZE, PROT_READ | PROT_WRITE)) {
+        tap_note("no memory for the arena");
+        exit(1);
+    }
+    t->state = aligned_alloc(4096, sizeof *t->state);
+    t->random = 20261122;
+    interp_init(&t->interp, t->state, &test_ops, t, 46);
+    for (unsigned i = 0; i < DATA_SIZE; i++) {
+        a->fill[0][i] = (uint8_t)random_u64(&t->random);
+        a->fill[1][i] = (uint8_t)random_u64(&t->random);
+    }
+    native_init();
+}
+
+int main(void)
+{
+    static struct test t;
+    unsigned long states = 0;
+    unsigned forms = 0, lacking = 0, other_mode = 0, elsewhere = 0, none = 0, unreached = 0;
+
+    set_up(&t);
+    for (unsigned row = 4; row < ROW_COUNT; row++) {
+        const struct rule *rule = rule_of(handler_names[row]);
+        unsigned done = 0, tries = 0, wrong = t.wrong;
+
+        t.shown = 0;
+
+        if (!strcmp(handler_names[row], "none")) {
+            none++;
+        } else if (!rule) {
+            elsewhere++;
+        } else if ((opcode_rows[row].select & SELECT(KEY_64, KEY_64)) == SELECT(KEY_64, 0)) {
+            other_mode++;
+        } else if (!have(handler_names[row], opcode_rows[row].map)) {
+            lacking++;
+        } else {
+            for (; done < 3 * STATES && tries < 60 * STATES; tries++)
+                done += try_one(&t, row, rule, tries % 3);
+            states += done;
+            if (done >= STATES) {
+                forms++;
+            } else {
+                unreached++;
+                tap_note("only %u states for %s (map %u, %x)", done, opcode_name(row), opcode_rows[row].map, opcode_rows[row].byte);
+            }
+            if (t.wrong != wrong)
+                tap_note("%s (map %u, %02x): %u of %u states wrong", opcode_name(row), opcode_rows[row].map,
+                         opcode_rows[row].byte, t.wrong - wrong, done);
+        }
+    }
+    tap_note("forms: %u compared, %u lacking in this processor, %u only outside 64-bit code, %u tested elsewhere, "
+             "%u decoded but not executed", forms, lacking, other_mode, elsewhere, none);
+    ok(t.wrong == 0, "%lu states of %u forms: the same as on this processor", states, forms);
+    ok(unreached == 0, "at least %u states for every form", STATES);
+    return tap_done();
+}
