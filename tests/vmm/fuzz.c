@@ -57,6 +57,32 @@ static void touch_memory(uint64_t gpa)
         (void)memory_bus_read(&vm->mmio, gpa, size);
 }
 
+/* Modes are left as well as entered, and the software switch is on more often than off. */
+static void change_lapic(struct lapic *lapic)
+{
+    static const uint64_t bases[] = {0xfee00800, 0xfee00c00, 0xfee00000, 0xfee00900};
+    uint64_t deadline = clock_now(&vm->clock) + lapic->tsc_skew + below(100000);
+
+    switch (below(6)) {
+    case 0:
+        (void)!lapic_msr_write(lapic, MSR_APIC_BASE, below(9) ? bases[below(4)] : some_value());
+        break;
+    case 1:
+        (void)!lapic_msr_write(lapic, MSR_TSC_DEADLINE, below(4) ? deadline : some_value());
+        break;
+    case 2:
+        lapic_set_tsc_skew(lapic, some_value());
+        break;
+    case 3:
+        lapic_mmio_write(lapic, 0x320, (uint32_t)(below(3) << 17 | (16 + below(240))));
+        break;
+    default:
+        lapic_mmio_write(lapic, 0xf0, 0x1ff);
+        (void)!lapic_msr_write(lapic, 0x80f, 0x1ff);
+        break;
+    }
+}
+
 static void touch_lapic(void)
 {
     struct lapic *lapic = &vm->vcpu[below(vm->config.vcpus)].lapic;
@@ -64,19 +90,19 @@ static void touch_lapic(void)
 
     switch (below(5)) {
     case 0:
-        lapic_mmio_write(lapic, (uint32_t)below(0x1000), (uint32_t)some_value());
+        lapic_mmio_write(lapic, (uint32_t)below(0x40) << 4, (uint32_t)some_value());
         break;
     case 1:
         (void)lapic_mmio_read(lapic, (uint32_t)below(0x1000));
         break;
     case 2:
-        (void)!lapic_msr_write(lapic, MSR_X2APIC_FIRST + (uint32_t)below(0x100), some_value());
+        (void)!lapic_msr_write(lapic, MSR_X2APIC_FIRST + (uint32_t)below(0x40), some_value());
         break;
     case 3:
         (void)!lapic_msr_read(lapic, MSR_X2APIC_FIRST + (uint32_t)below(0x100), &value);
         break;
     default:
-        (void)!lapic_msr_write(lapic, below(2) ? MSR_APIC_BASE : MSR_TSC_DEADLINE, some_value());
+        change_lapic(lapic);
         break;
     }
     if (lapic_pending(lapic) >= 0 && below(2))
@@ -151,6 +177,8 @@ static void round_of_accesses(void)
     for (struct device *device = vm->devices; device; device = device->next)
         if (below(4) == 0)
             reload(device);
+    if (below(16) == 0)
+        machine_reset(vm);
     host->log_size = 0;
 }
 
