@@ -156,6 +156,20 @@ static void deliver_nmi(struct vcpu *vcpu)
     vcpu->nmi = false;
 }
 
+/* A window for the next interrupt: when RFLAGS and the shadow allow it, and CR8 is below its class. */
+static void request_window(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    unsigned priority = lapic_next_class(&vcpu->lapic);
+    bool extint = extint_waits(vcpu);
+
+    state->requests &= ~CPU_REQUEST_WINDOW;
+    if (!extint && !priority)
+        return;
+    state->requests |= CPU_REQUEST_WINDOW;
+    state->window_priority = extint ? 0 : (uint8_t)priority;
+}
+
 /* Delivers what can be delivered now, and asks for a window for what cannot. */
 static void deliver(struct vcpu *vcpu)
 {
@@ -165,21 +179,13 @@ static void deliver(struct vcpu *vcpu)
     if (vcpu->nmi)
         deliver_nmi(vcpu);
     vcpu->check = false;
-    if (!interrupt_waits(vcpu)) {
-        state->requests &= ~CPU_REQUEST_WINDOW;
-        return;
+    if (interrupt_waits(vcpu) && !(state->event & CPU_EVENT_VALID) && (state->rflags & RFLAGS_IF) &&
+        !state->shadow) {
+        vector = take_interrupt(vcpu);
+        if (vector >= 0)
+            state->event = CPU_EVENT_VALID | CPU_EVENT_INTR | (unsigned)vector;
     }
-    if ((state->event & CPU_EVENT_VALID) || !(state->rflags & RFLAGS_IF) || state->shadow) {
-        state->requests |= CPU_REQUEST_WINDOW;
-        return;
-    }
-    vector = take_interrupt(vcpu);
-    if (vector >= 0)
-        state->event = CPU_EVENT_VALID | CPU_EVENT_INTR | (unsigned)vector;
-    if (interrupt_waits(vcpu))
-        state->requests |= CPU_REQUEST_WINDOW;
-    else
-        state->requests &= ~CPU_REQUEST_WINDOW;
+    request_window(vcpu);
 }
 
 /* No exit but the watchdog's own since its last look, and no interrupt could come in. */

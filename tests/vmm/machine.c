@@ -319,11 +319,25 @@ static void irq_14(struct cpu_state *s)
 static void irq_15(struct cpu_state *s)
 {
     is_u64(s->gpr[CPU_RAX], 0x80, "and CR8 is TPR");
+    leave_msr(s, 0x83f, true, 0x55);
+}
+static void irq_16(struct cpu_state *s)
+{
+    is_u64(s->event, 0, "TPR holds an interrupt back");
+    is_u64(s->requests << 8 | s->window_priority, CPU_REQUEST_WINDOW << 8 | 5,
+           "a window is asked for when CR8 is below its class");
+    s->cr8 = 4;
+    s->requests = 0;
+    leave(s, EXIT_WINDOW, 0, 0);
+}
+static void irq_17(struct cpu_state *s)
+{
+    is_u64(s->event, 0x80000055, "then it is delivered");
     off(s);
 }
 static step_fn *const irq_steps[] = {
     irq_0, irq_1, irq_2, irq_3, irq_4, irq_5, irq_6, irq_7, irq_8, irq_9, irq_10, irq_11, irq_12,
-    irq_13, irq_14, irq_15,
+    irq_13, irq_14, irq_15, irq_16, irq_17,
 };
 
 /* Halt until the timers: the 8254 through the 8259, the local APIC's with its deadline. */

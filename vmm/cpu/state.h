@@ -97,7 +97,7 @@ struct cpu_state {
     uint8_t  shadow;     // 1: in an interrupt shadow (STI, MOV SS)
     uint8_t  cr8;
     uint8_t  nmi_blocked;
-    uint8_t  pad0;
+    uint8_t  window_priority; // of REQUEST_WINDOW: report it once above CR8; 0: always
     /* The exit (vmm/engine.h). */
     uint32_t reason;
     uint32_t insn_len;   // of the exiting instruction where the engine knows, else 0

@@ -158,6 +158,15 @@ int lapic_pending(const struct lapic *lapic)
     return (vector >> 4) > (lapic_ppr(lapic) >> 4) ? vector : -1;
 }
 
+unsigned lapic_next_class(const struct lapic *lapic)
+{
+    int vector = highest(lapic->irr);
+
+    if (vector < 0 || !(lapic->base & LAPIC_BASE_ENABLE))
+        return 0;
+    return (vector >> 4) > (highest_in_service(lapic) >> 4) ? (unsigned)vector >> 4 : 0;
+}
+
 void lapic_acknowledge(struct lapic *lapic, uint8_t vector)
 {
     atomic_fetch_and(&lapic->irr[vector / 32], ~(1u << (vector % 32)));
