@@ -40,6 +40,8 @@ struct entrypoint {
     uint64_t       pending;
     uint64_t       deadline; // absolute TSC, 0: none; set by handlers
     uint64_t       cpu_mask;
+    unsigned       window_slots;         // capabilities that a message may bring; 0: none
+    uint32_t       window[ABI_CPU_MAX];  // where they land; 0 once a handler has kept them
     struct portal *portals;  // the caller's array
     unsigned       portal_count;
     signal_handler signalled;
@@ -54,6 +56,15 @@ struct entrypoint {
  */
 enum status entrypoint_init(struct entrypoint *entrypoint, uint64_t cpu_mask, struct portal *portals, unsigned count,
                             signal_handler signalled, void *context) MUST_CHECK;
+
+/* From now on messages may bring up to `slots` capabilities. Before the first call. */
+enum status entrypoint_open_windows(struct entrypoint *entrypoint, unsigned slots) MUST_CHECK;
+
+/*
+ * In a handler: keep what the message brought. Returns the first of window_slots slots, which the caller frees with slots_remove().
+ * Capabilities that are not kept are taken away again when the handler returns.
+ */
+uint32_t entrypoint_keep(struct entrypoint *entrypoint);
 
 /* A portal on a CPU for an object; its selector is in the result. Under the lock, or before entrypoint_run(). */
 enum status portal_make(struct entrypoint *entrypoint, unsigned cpu, entry_handler handler, void *object,

@@ -11,6 +11,49 @@
 #define PORTAL_ADDRESS 0x0000ffffffffffffull // the generation is above it
 #define LOCK_PATIENCE_US 1000
 
+/* After a message with so many capabilities, and after the requests of a handler, which close the window: open one for the next. */
+static void window_open(struct entrypoint *entrypoint, struct abi_utcb *utcb, unsigned caps)
+{
+    uint32_t *window = &entrypoint->window[cpu_self()];
+
+    if (!entrypoint->window_slots)
+        return;
+    if (*window && caps)
+        (void)hc_remove(SEL_OBJ, *window, entrypoint->window_slots); // not kept; the slots are ours
+    if (!*window)
+        *window = slots_alloc(entrypoint->window_slots);
+    if (*window == SEL_NONE)
+        *window = 0;
+    utcb->window_base = *window;
+    utcb->window_count = *window ? entrypoint->window_slots : 0;
+}
+
+enum status entrypoint_open_windows(struct entrypoint *entrypoint, unsigned slots)
+{
+    entrypoint->window_slots = slots;
+    for (unsigned cpu = 0; cpu < ABI_CPU_MAX; cpu++) {
+        struct abi_utcb *utcb;
+
+        if (!entrypoint->local[cpu])
+            continue;
+        utcb = entrypoint->local[cpu]->self->utcb;
+        entrypoint->window[cpu] = slots_alloc(slots);
+        if (entrypoint->window[cpu] == SEL_NONE)
+            return STATUS_QUOTA;
+        utcb->window_base = entrypoint->window[cpu];
+        utcb->window_count = slots;
+    }
+    return STATUS_OK;
+}
+
+uint32_t entrypoint_keep(struct entrypoint *entrypoint)
+{
+    uint32_t *window = &entrypoint->window[cpu_self()], kept = *window;
+
+    *window = 0;
+    return kept;
+}
+
 ENTRY_STUB(entrypoint_entry, entrypoint_handle);
 
 struct entry_reply entrypoint_handle(uint64_t id, uint64_t message)
@@ -25,6 +68,7 @@ struct entry_reply entrypoint_handle(uint64_t id, uint64_t message)
         reply.message = portal->handler(portal->object, utcb, message);
     else
         utcb->word[0] = STATUS_ABORTED;
+    window_open(entrypoint, utcb, message_caps(message));
     mutex_unlock(&entrypoint->lock);
     return reply;
 }

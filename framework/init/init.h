@@ -62,7 +62,6 @@ struct init {
     struct portal      portals[PORTAL_MAX];
     struct child       children[START_MAX];
     struct link        links[SESSION_MAX];
-    uint32_t           spare[ABI_CPU_MAX]; // window block open for the next message on each CPU
 };
 
 /* child.c */

@@ -141,24 +141,6 @@ static MUST_CHECK enum status children_init(struct init *init)
     return STATUS_OK;
 }
 
-/* Capabilities arrive where an entry EC's UTCB says; handlers keep a window open from then on. */
-static MUST_CHECK enum status windows_init(struct init *init)
-{
-    for (unsigned cpu = 0; cpu < ABI_CPU_MAX; cpu++) {
-        struct abi_utcb *utcb;
-
-        if (!init->entrypoint.local[cpu])
-            continue;
-        init->spare[cpu] = slots_alloc(CAP_BLOCK);
-        if (init->spare[cpu] == SEL_NONE)
-            return STATUS_QUOTA;
-        utcb = init->entrypoint.local[cpu]->self->utcb;
-        utcb->window_base = init->spare[cpu];
-        utcb->window_count = CAP_BLOCK;
-    }
-    return STATUS_OK;
-}
-
 int main(void)
 {
     struct init *init = &init_state;
@@ -167,7 +149,7 @@ int main(void)
     if (status == STATUS_OK)
         status = entrypoint_init(&init->entrypoint, component_info()->cpu_mask, init->portals, PORTAL_MAX, signalled, init);
     if (status == STATUS_OK)
-        status = windows_init(init);
+        status = entrypoint_open_windows(&init->entrypoint, CAP_BLOCK);
     if (status == STATUS_OK)
         status = children_init(init);
     if (status == STATUS_OK)

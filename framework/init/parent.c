@@ -16,7 +16,6 @@ struct request {
     char          service[SESSION_NAME], label[SESSION_NAME];
     uint64_t      caps[CAP_BLOCK];
     unsigned      cap_count;
-    uint32_t      block;       // the window that the capabilities arrived in; 0 once something keeps it
     /* The answer. */
     uint64_t      out[32];
     unsigned      results;
@@ -34,8 +33,7 @@ static enum status op_open(struct request *r)
     link = link_open(r->child, r->service, r->label, &r->word[1], cpu_self(), &status);
     if (!link)
         return status;
-    link->client_slots = r->block;
-    r->block = 0;
+    link->client_slots = entrypoint_keep(&r->init->entrypoint);
     link->notify = received_selector(r->caps[0]);
     link->client_cap_count = r->cap_count - 1;
     memcpy(link->client_caps, &r->caps[1], link->client_cap_count * sizeof r->caps[0]);
@@ -87,8 +85,7 @@ static enum status op_serve(struct request *r)
         return STATUS_INVALID;
     if (child->serve_slots)
         slots_remove(child->serve_slots, CAP_BLOCK);
-    child->serve_slots = r->block;
-    r->block = 0;
+    child->serve_slots = entrypoint_keep(&r->init->entrypoint);
     child->serving = true;
     server_signal(child); // there may be sessions waiting
     return STATUS_OK;
@@ -136,8 +133,7 @@ static enum status op_answer(struct request *r)
         memcpy(link->out, &r->word[3], sizeof link->out);
         memcpy(link->server_caps, r->caps, sizeof r->caps);
         link->server_cap_count = r->cap_count;
-        link->server_slots = r->block;
-        r->block = 0;
+        link->server_slots = entrypoint_keep(&r->init->entrypoint);
         link->state = SESSION_OPEN;
     }
     link_notify(link);
@@ -190,8 +186,7 @@ static bool decode(struct request *r, const struct abi_utcb *utcb, uint64_t mess
             message_get_text(utcb, r->words, &at, r->label, sizeof r->label));
 }
 
-/* Answer, and open a window for the next message. */
-static uint64_t encode(struct request *r, struct abi_utcb *utcb, enum status status, uint32_t *spare)
+static uint64_t encode(struct request *r, struct abi_utcb *utcb, enum status status)
 {
     unsigned words = 1;
 
@@ -206,21 +201,14 @@ static uint64_t encode(struct request *r, struct abi_utcb *utcb, enum status sta
         for (unsigned i = 0; i < r->out_cap_count; i++)
             utcb->send[i] = message_cap(received_selector(r->out_caps[i]), received_perms(r->out_caps[i]));
     }
-    if (r->block && r->cap_count)
-        (void)hc_remove(SEL_OBJ, r->block, CAP_BLOCK); // unwanted; the slots are ours
-    if (!r->block)
-        *spare = slots_alloc(CAP_BLOCK);
-    utcb->window_base = *spare;
-    utcb->window_count = *spare == SEL_NONE ? 0 : CAP_BLOCK;
     return message_descriptor(words, status == STATUS_OK ? r->out_cap_count : 0);
 }
 
 uint64_t parent_handle(void *object, struct abi_utcb *utcb, uint64_t message)
 {
     struct child *child = object;
-    uint32_t *spare = &child->init->spare[cpu_self()];
-    struct request r = {.init = child->init, .child = child, .block = *spare};
+    struct request r = {.init = child->init, .child = child};
     enum status status = decode(&r, utcb, message) ? handle(&r) : STATUS_INVALID;
 
-    return encode(&r, utcb, status, spare);
+    return encode(&r, utcb, status);
 }

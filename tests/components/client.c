@@ -61,9 +61,12 @@ static void other_cpu(void *argument)
 {
     struct session session;
     uint64_t *sum = argument;
+    enum status status = open(&session);
 
-    if (open(&session) != STATUS_OK || add(&session, 0, 20, 22, sum) != STATUS_OK)
-        *sum = 0;
+    if (status == STATUS_OK)
+        status = add(&session, 0, 20, 22, sum);
+    if (status != STATUS_OK)
+        log_print("# on CPU %u: %s", cpu_self(), status_name(status));
 }
 
 static void test_cpu(struct checks *c)
@@ -71,14 +74,16 @@ static void test_cpu(struct checks *c)
     uint64_t mask = component_info()->cpu_mask & ~(1ull << component_info()->cpu), sum = 0;
     struct thread_config config = {.function = other_cpu, .argument = &sum};
     static struct thread thread;
+    enum status status;
 
     if (!mask) {
         log_print("# one CPU: nothing to call from");
         return;
     }
     config.cpu = (unsigned)__builtin_ctzll(mask);
-    CHECK(c, thread_start(&thread, &config) == STATUS_OK && thread_join(&thread, 0) == STATUS_OK && sum == 42,
-          "a session from CPU %u", config.cpu);
+    status = thread_start(&thread, &config);
+    CHECK(c, status == STATUS_OK, "a thread on CPU %u: %s", config.cpu, status_name(status));
+    CHECK(c, status == STATUS_OK && thread_join(&thread, 0) == STATUS_OK && sum == 42, "a session from there (%lu)", sum);
 }
 
 static void test_death(struct checks *c)

@@ -88,6 +88,7 @@ int main(void)
     uint32_t elf = slots_alloc(1), signal = slots_alloc(1);
     uint64_t size;
     unsigned good = 0;
+    bool back;
 
     CHECK(c, hc_create_sm(signal, SEL_PD, 0) == ABI_OK && core_notify(signal) == STATUS_OK, "told of faults");
     CHECK(c, core_rom("test-crasher", elf, &size) == STATUS_OK, "a binary");
@@ -97,7 +98,8 @@ int main(void)
     for (unsigned i = 0; i < ROUNDS; i++)
         good += round(elf, signal) == STATUS_OK;
     CHECK(c, good == ROUNDS, "%u children, one after the other (%u)", ROUNDS, good);
-    CHECK(c, settles(&before, &after), "all quota is back: memory %lu/%lu, objects %lu/%lu, kernel %lu/%lu", before.ram_used,
+    back = settles(&before, &after);
+    CHECK(c, back, "all quota is back: memory %lu/%lu, objects %lu/%lu, kernel %lu/%lu", before.ram_used,
           after.ram_used, before.objects_used, after.objects_used, before.kernel_used, after.kernel_used);
     return checks_done(&checks);
 }
