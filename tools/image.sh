@@ -49,14 +49,14 @@ configuration()
     local n
     cat <<END
 <config>
-  <start name="uart" ram="2M" kernel="1M" priority="100" authority="device">
+  <start name="uart" ram="2M" kernel="1M" priority="100">
     <provides><service name="terminal"/></provides>
     <route>
       <service name="IO_PORT" base="0x3f8" size="8"><parent/></service>
       <service name="IRQ" base="4" size="1"><parent/></service>
     </route>
   </start>
-  <start name="rtc" ram="2M" kernel="1M" priority="100" authority="device">
+  <start name="rtc" ram="2M" kernel="1M" priority="100">
     <provides><service name="rtc"/></provides>
     <route><service name="IO_PORT" base="0x70" size="2"><parent/></service></route>
   </start>
