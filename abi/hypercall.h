@@ -65,7 +65,8 @@ enum abi_hypercall {
     ABI_CREATE_EC = 4,
     /*
      * sel: free slot. RSI = PD {CREATE_SC}. RDX = thread EC {BIND_SC} without one. RAX = priority (1..ABI_PRIO_MAX) | time slice in microseconds << 8
-     * (100..1000000). BAD_CAPABILITY (also an EC that has one or is not a thread), BAD_PARAMETER, OCCUPIED, OUT_OF_MEMORY.
+     * (100..1000000). R8 = CPUs that are allowed: bit n is CPU n, 0 means all. BAD_CAPABILITY (also an EC that has one or is not a thread), BAD_PARAMETER,
+     * BAD_CPU (the EC is on another), OCCUPIED, OUT_OF_MEMORY.
      */
     ABI_CREATE_SC = 5,
     /*

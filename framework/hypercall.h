@@ -38,13 +38,6 @@ HYPERCALL hypercall_2(uint64_t target, uint64_t *a, uint64_t *b)
     return (enum abi_status)rax;
 }
 
-HYPERCALL hypercall_3(uint64_t target, uint64_t *a, uint64_t *b, uint64_t c)
-{
-    __asm__ volatile("syscall" : "+a"(c), "+D"(target), "+S"(*a), "+d"(*b)
-                     : : "rcx", "r8", "r9", "r10", "r11", "memory");
-    return (enum abi_status)c;
-}
-
 HYPERCALL hypercall_6(uint64_t target, uint64_t *a, uint64_t *b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
     register uint64_t r8 __asm__("r8") = d;
@@ -101,9 +94,10 @@ HYPERCALL hc_create_vcpu(uint64_t sel, uint64_t pd, uint64_t state, unsigned cpu
     return hypercall_6(hypercall_target(ABI_CREATE_EC, ABI_EC_VCPU, sel), &pd, &page, gst, pio, msr, 0);
 }
 
-HYPERCALL hc_create_sc(uint64_t sel, uint64_t pd, uint64_t ec, unsigned priority, unsigned slice_us)
+/* cpus: a mask of those allowed, 0 for all. */
+HYPERCALL hc_create_sc(uint64_t sel, uint64_t pd, uint64_t ec, unsigned priority, unsigned slice_us, uint64_t cpus)
 {
-    return hypercall_3(hypercall_target(ABI_CREATE_SC, 0, sel), &pd, &ec, priority | (uint64_t)slice_us << 8);
+    return hypercall_6(hypercall_target(ABI_CREATE_SC, 0, sel), &pd, &ec, priority | (uint64_t)slice_us << 8, cpus, 0, 0);
 }
 
 HYPERCALL hc_create_portal(uint64_t sel, uint64_t pd, uint64_t ec, uint64_t rip, uint64_t id)

@@ -38,6 +38,7 @@ static inline enum status status_of(uint64_t abi)
     case ABI_OCCUPIED:       return STATUS_OCCUPIED;
     case ABI_BAD_FEATURE:    return STATUS_UNSUPPORTED;
     case ABI_BAD_DEVICE:     return STATUS_NOT_FOUND;
+    case ABI_BAD_CPU:        return STATUS_DENIED;
     default:                 return STATUS_INVALID;
     }
 }

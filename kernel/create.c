@@ -117,6 +117,8 @@ static enum abi_status new_sc(struct ec *ec, struct pd *pd, struct object **resu
         return ABI_BAD_CAPABILITY;
     if (prio < 1 || prio > ABI_PRIO_MAX || slice < SLICE_MIN || slice > SLICE_MAX)
         return ABI_BAD_PARAMETER;
+    if (ec->regs.r8 && !(ec->regs.r8 >> ec_of(thread)->cpu & 1))
+        return ABI_BAD_CPU;
     struct sc *sc = sc_create(pd, ec_of(thread), (uint8_t)prio, slice * timer_khz() / 1000);
     *result = sc ? &sc->object : NULL;
     return ABI_OK;

@@ -67,7 +67,7 @@ static MUST_CHECK enum status keeper_make(struct core *core, uint32_t cpu)
         made = hc_create_thread(CORE_KEEPER + cpu, SEL_PD, utcb, cpu, stack_top(self) - 8, (uint64_t)keeper, ~0ull,
                                 (uint64_t)self);
     if (made == ABI_OK)
-        made = hc_create_sc(CORE_KEEPER_SC + cpu, SEL_PD, CORE_KEEPER + cpu, KEEPER_PRIORITY, 1000);
+        made = hc_create_sc(CORE_KEEPER_SC + cpu, SEL_PD, CORE_KEEPER + cpu, KEEPER_PRIORITY, 1000, 0);
     return status_of(made);
 }
 

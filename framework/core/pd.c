@@ -161,7 +161,7 @@ enum status pd_thread_start(struct core *core, struct pd *pd, uint32_t ec, uint6
     if (status != STATUS_OK)
         return status;
     status = status_of(hc_create_sc(CORE_SC + sc, pd_slot(core, pd, PD_SLOT_PD), CORE_TEMPORARY,
-                                    (unsigned)MIN(priority, pd->priority), (unsigned)slice_us));
+                                    (unsigned)MIN(priority, pd->priority), (unsigned)slice_us, pd->cpu_mask));
     (void)hc_remove(SEL_OBJ, CORE_TEMPORARY, 1); // core's own slot: nothing to refuse
     if (status == STATUS_OK) {
         core->sc_owner[sc] = (uint16_t)(pd_index(core, pd) + 1);

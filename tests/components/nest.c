@@ -6,6 +6,7 @@
 #include "framework/core.h"
 #include "framework/hypercall.h"
 #include "framework/slots.h"
+#include "framework/thread.h"
 #include "tests/components/check.h"
 
 #define ROUNDS 200u
@@ -81,6 +82,21 @@ static void test_limits(struct checks *c, uint32_t elf)
                  core_pd_destroy(child) == STATUS_OK, "a child without memory for its image");
 }
 
+static void idle(void *argument)
+{
+    (void)argument;
+}
+
+/* Its configuration says CPU 0. */
+static void test_cpu(struct checks *c)
+{
+    struct thread_config config = {.function = idle, .cpu = 1};
+    static struct thread thread;
+
+    if (component_info()->cpu_count > 1)
+        CHECK(c, thread_start(&thread, &config) == STATUS_DENIED, "no time on a CPU that it has not");
+}
+
 int main(void)
 {
     struct checks checks = {0}, *c = &checks;
@@ -94,6 +110,7 @@ int main(void)
     CHECK(c, core_rom("test-crasher", elf, &size) == STATUS_OK, "a binary");
     CHECK(c, round(elf, signal) == STATUS_OK, "a child");
     test_limits(c, elf);
+    test_cpu(c);
     CHECK(c, core_quota(&before) == STATUS_OK, "quota");
     for (unsigned i = 0; i < ROUNDS; i++)
         good += round(elf, signal) == STATUS_OK;

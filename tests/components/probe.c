@@ -71,14 +71,14 @@ static void test_own_pd(struct checks *c)
     uint64_t one = 1, used, limit;
 
     CHECK(c, hc_create_pd(slots, SEL_PD, ABI_PD_QUOTA_MIN) == ABI_BAD_CAPABILITY, "cannot make a PD");
-    CHECK(c, hc_create_sc(slots, SEL_PD, SEL_EC, 127, 1000) == ABI_BAD_CAPABILITY, "cannot make a scheduling context");
+    CHECK(c, hc_create_sc(slots, SEL_PD, SEL_EC, 127, 1000, 0) == ABI_BAD_CAPABILITY, "cannot make a scheduling context");
     CHECK(c, hc_quota_query(SEL_PD, &used, &limit) == ABI_BAD_CAPABILITY, "cannot control its own quota");
     CHECK(c, hc_create_space(slots, ABI_SPACE_DMA, SEL_PD) != ABI_OK, "cannot make a DMA space");
     CHECK(c, hc_delegate(SEL_HST, SEL_HST, 0x400, 0x10000, &one, ABI_PERM_MEM_ALL) == ABI_BAD_CAPABILITY,
           "cannot map its own memory twice");
     one = 1;
     CHECK(c, hc_delegate(SEL_OBJ, SEL_OBJ, SEL_PD, slots, &one, ABI_PERM_OBJ_ALL) == ABI_OK &&
-                 hc_create_sc(slots + 1, slots, SEL_EC, 127, 1000) == ABI_BAD_CAPABILITY,
+                 hc_create_sc(slots + 1, slots, SEL_EC, 127, 1000, 0) == ABI_BAD_CAPABILITY,
           "a copy of a capability has no more permissions");
     slots_remove(slots, 2);
 }

@@ -70,6 +70,12 @@ static inline uint64_t create_sc(uint64_t sel, uint64_t pd, uint64_t ec, uint64_
     return call_raw(call_id(ABI_CREATE_SC, 0, sel), &c);
 }
 
+static inline uint64_t create_sc_on(uint64_t sel, uint64_t pd, uint64_t ec, uint64_t cpus)
+{
+    struct call c = {.rsi = pd, .rdx = ec, .rax = 1 | 1000 << 8, .r8 = cpus};
+    return call_raw(call_id(ABI_CREATE_SC, 0, sel), &c);
+}
+
 static inline uint64_t create_pt(uint64_t sel, uint64_t pd, uint64_t ec, uint64_t ip, uint64_t id)
 {
     struct call c = {.rsi = pd, .rdx = ec, .rax = ip, .r8 = id};
