@@ -25,7 +25,8 @@ OPT         := $(OPT-$(MODE))
 
 # What only a program on Linux can carry.
 SAN-asan := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-SAN-tsan := -fsanitize=thread -fno-omit-frame-pointer
+# gcc warns of fences, which that sanitizer does not see; clang has no such warning.
+SAN-tsan := -fsanitize=thread -fno-omit-frame-pointer $(if $(findstring clang,$(CC)),,-Wno-tsan)
 SAN-cov  := --coverage
 SAN-fuzz := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SAN      := $(SAN-$(MODE))

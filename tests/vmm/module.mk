@@ -7,3 +7,6 @@ $(foreach t,core pic pit ioapic lapic uart rtc board hpet,$(call vmm-unit-test,$
 
 # The whole machine: random accesses to everything, and a scripted engine instead of a processor.
 $(foreach t,fuzz machine,$(call vmm-unit-test,$(t),vmm vmmboot vmmcpu,tests/vmm/script.c))
+
+$(eval $(call unittest,unit-vmm-smp,tests/vmm/smp.c tests/vmm/script.c tests/vmm/thread_host.c tests/unit/tap.c,\
+    vmm vmmboot vmmcpu g,vmm lib tests/vmm tests/unit,-pthread))

@@ -66,14 +66,14 @@ static void power_on(void *device)
 
     if (lapic->id == 0)
         lapic->base |= LAPIC_BASE_BSP;
-    lapic_timer_update(lapic);
+    lapic_timer_rearm(lapic);
 }
 
 static enum vmm_status loaded(void *device)
 {
     struct lapic *lapic = device;
 
-    lapic_timer_update(lapic);
+    lapic_timer_rearm(lapic);
     lapic->signal(lapic->vcpu, LAPIC_INTERRUPT, 0);
     return VMM_OK;
 }
@@ -110,10 +110,12 @@ void lapic_init_reset(struct lapic *lapic)
     uint64_t skew = lapic->tsc_skew;
     uint8_t lint0 = lapic->lint0;
 
+    host_mutex_lock(lapic->lock);
     device_reset(&lapic->device);
     lapic->base = base;
     lapic->tsc_skew = skew;
     lapic->lint0 = lint0;
+    host_mutex_unlock(lapic->lock);
 }
 
 /* Highest set bit of a 256-bit register, or -1. */

@@ -83,7 +83,7 @@ struct lapic {
     uint64_t timer_start;       // clock when the count was written
     uint64_t timer_deadline;    // IA32_TSC_DEADLINE, guest TSC; 0: not armed
     uint64_t tsc_skew;          // guest TSC - clock
-    uint8_t  lint0;             // level of the 8259's output
+    _Atomic uint8_t lint0;      // level of the 8259's output
     /* Wiring. */
     struct apic_bus *bus;
     struct clock *clock;

@@ -31,9 +31,9 @@ void lapic_accept(struct lapic *lapic, uint8_t vector, bool level);
 void lapic_error(struct lapic *lapic, uint32_t bit);
 void lapic_local_interrupt(struct lapic *lapic, enum lapic_lvt which);
 
-/* lapic_timer.c: each takes the timer's lock, but for fire, which the clock calls with it held. */
+/* lapic_timer.c: each takes the timer's lock, but for fire (the clock calls it with the lock) and rearm. */
 void lapic_timer_fire(void *lapic);
-void lapic_timer_update(struct lapic *lapic);
+void lapic_timer_rearm(struct lapic *lapic);
 uint32_t lapic_timer_count(struct lapic *lapic);
 void lapic_timer_write_count(struct lapic *lapic, uint32_t value);
 void lapic_timer_write_divide(struct lapic *lapic, uint32_t value);

@@ -82,7 +82,7 @@ static uint64_t next_deadline(const struct lapic *lapic)
     return soonest;
 }
 
-static void rearm(struct lapic *lapic)
+void lapic_timer_rearm(struct lapic *lapic)
 {
     uint64_t deadline = next_deadline(lapic);
 
@@ -118,14 +118,7 @@ void lapic_timer_fire(void *device)
     default:
         return;
     }
-    rearm(lapic);
-}
-
-void lapic_timer_update(struct lapic *lapic)
-{
-    host_mutex_lock(lapic->lock);
-    rearm(lapic);
-    host_mutex_unlock(lapic->lock);
+    lapic_timer_rearm(lapic);
 }
 
 uint32_t lapic_timer_count(struct lapic *lapic)
@@ -152,7 +145,7 @@ void lapic_timer_write_count(struct lapic *lapic, uint32_t value)
     host_mutex_lock(lapic->lock);
     lapic->timer_initial = value;
     lapic->timer_start = clock_now(lapic->clock);
-    rearm(lapic);
+    lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
 }
 
@@ -169,7 +162,7 @@ void lapic_timer_write_divide(struct lapic *lapic, uint32_t value)
 
         lapic->timer_start = 0;
         lapic->timer_start = now - deadline_of_count(lapic, passed);
-        rearm(lapic);
+        lapic_timer_rearm(lapic);
     }
     host_mutex_unlock(lapic->lock);
 }
@@ -185,7 +178,7 @@ void lapic_timer_write_lvt(struct lapic *lapic, uint32_t value)
         lapic->timer_deadline = 0;
     }
     lapic->lvt[LVT_TIMER] = value;
-    rearm(lapic);
+    lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
 }
 
@@ -211,7 +204,7 @@ void lapic_timer_write_deadline(struct lapic *lapic, uint64_t value)
             lapic->timer_deadline = 0;
             lapic_local_interrupt(lapic, LVT_TIMER);
         }
-        rearm(lapic);
+        lapic_timer_rearm(lapic);
     }
     host_mutex_unlock(lapic->lock);
 }
@@ -220,6 +213,6 @@ void lapic_set_tsc_skew(struct lapic *lapic, uint64_t skew)
 {
     host_mutex_lock(lapic->lock);
     lapic->tsc_skew = skew;
-    rearm(lapic);
+    lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
 }
