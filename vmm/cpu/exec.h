@@ -79,6 +79,8 @@ struct cpu_segment *exec_segment(struct interp *c, unsigned segment);
 /* The linear address of an operand, after the segment's checks. */
 enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint32_t flags,
                                uint64_t *linear) INTERP_MUST_CHECK;
+/* Guest-linear to guest-physical; access is of walk.h. */
+enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t access, uint64_t *gpa) INTERP_MUST_CHECK;
 /* Translates all of the operand: after this, an access cannot fault. */
 enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size, uint32_t flags,
                                 struct access *a) INTERP_MUST_CHECK;

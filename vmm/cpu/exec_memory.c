@@ -67,11 +67,11 @@ enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offs
     return INTERP_DONE;
 }
 
-static enum interp_status translate(struct interp *c, uint64_t linear, uint32_t access, uint64_t *gpa)
+enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t access, uint64_t *gpa)
 {
     struct walk_result result;
 
-    switch (walk(&c->walk, linear, access, &result)) {
+    switch (walk_cached(&c->walk, &c->walks, linear, access, &result)) {
     case WALK_OK:
         *gpa = result.gpa;
         return INTERP_DONE;
@@ -100,11 +100,11 @@ enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size
         access |= WALK_USER;
     a->size = size;
     a->first = size < room ? size : room;
-    TRY(translate(c, linear, access, &a->gpa[0]));
+    TRY(exec_translate(c, linear, access, &a->gpa[0]));
     if (a->first < size) {
         uint64_t next = linear + a->first;
 
-        TRY(translate(c, c->mode == 8 ? next : (uint32_t)next, access, &a->gpa[1]));
+        TRY(exec_translate(c, c->mode == 8 ? next : (uint32_t)next, access, &a->gpa[1]));
     }
     if (misaligned(c, linear, size, flags))
         return exec_fault_code(c, EXCEPTION_AC, 0);

@@ -2,8 +2,8 @@
 /* The interpreter's step: fetch, decode, execute, commit. */
 #include "vmm/cpu/interp.h"
 
+#include "vmm/cpu/atomic.h"
 #include "vmm/cpu/exec.h"
-#include "lib/string.h"
 
 #define PAGE_SIZE 4096u
 
@@ -105,17 +105,15 @@ static unsigned code_room(const struct interp *c)
     return left < INSN_MAX ? (unsigned)left : INSN_MAX;
 }
 
-static enum interp_status fetch(struct interp *c)
+/* The general way: over pages, limits and devices. */
+static enum interp_status fetch_bytes(struct interp *c, uint64_t linear)
 {
     uint8_t bytes[16];
     unsigned room = code_room(c), size;
-    uint64_t linear = c->state->rip;
     enum decode_status status;
 
     if (room == 0)
         return exec_gp0(c);
-    if (c->mode != 8)
-        linear = (uint32_t)(c->state->cs.base + linear);
     TRY(fetch_part(c, linear, room, bytes, &size));
     status = decode(bytes, size, c->mode, &c->insn);
     if (status == DECODE_SHORT && size < room) {
@@ -127,11 +125,59 @@ static enum interp_status fetch(struct interp *c)
     }
     if (status == DECODE_INVALID)
         return exec_fault(c, EXCEPTION_UD);
-    if (status != DECODE_OK)
-        return exec_gp0(c);
-    c->next_rip = c->state->rip + c->insn.length;
-    if (c->mode != 8)
-        c->next_rip = (uint32_t)c->next_rip;
+    return status == DECODE_OK ? INTERP_DONE : exec_gp0(c);
+}
+
+static void remember(struct interp *c, struct interp_decoded *d, uint64_t low, uint64_t high)
+{
+    unsigned length = c->insn.length;
+
+    d->bytes[0] = low;
+    d->bytes[1] = high;
+    d->mask[0] = length >= 8 ? ~0ull : (1ull << 8 * length) - 1;
+    d->mask[1] = length > 8 ? (1ull << 8 * (length - 8)) - 1 : 0;
+    d->insn = c->insn;
+    d->mode = c->mode;
+}
+
+/* The quick way: 16 bytes of RAM in one page. False where the general one is needed. */
+static bool fetch_quickly(struct interp *c, uint64_t linear, enum interp_status *status)
+{
+    struct interp_decoded *d = &c->decoded[linear & (INTERP_DECODED - 1)];
+    uint64_t gpa, low, high, bytes[2];
+    const uint8_t *p;
+
+    *status = exec_translate(c, linear, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &gpa);
+    if (*status != INTERP_DONE)
+        return true;
+    p = c->ops->ram(c->arg, gpa, 16, false);
+    if (!p)
+        return false;
+    low = atomic_load_guest(p, 8);
+    high = atomic_load_guest(p + 8, 8);
+    if (d->mode == c->mode && (((low ^ d->bytes[0]) & d->mask[0]) | ((high ^ d->bytes[1]) & d->mask[1])) == 0) {
+        c->insn = d->insn;
+        return true;
+    }
+    bytes[0] = low;
+    bytes[1] = high;
+    if (decode((const uint8_t *)bytes, INSN_MAX, c->mode, &c->insn) != DECODE_OK)
+        return false;
+    remember(c, d, low, high);
+    return true;
+}
+
+static enum interp_status fetch(struct interp *c)
+{
+    enum interp_status status = INTERP_DONE;
+    uint64_t rip = c->state->rip, linear = c->mode == 8 ? rip : (uint32_t)(c->state->cs.base + rip);
+    bool quick = (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16 && (c->mode == 8 || code_room(c) == INSN_MAX);
+
+    if (!quick || !fetch_quickly(c, linear, &status))
+        status = fetch_bytes(c, linear);
+    if (status != INTERP_DONE)
+        return status;
+    c->next_rip = c->mode == 8 ? rip + c->insn.length : (uint32_t)(rip + c->insn.length);
     return INTERP_DONE;
 }
 

@@ -62,6 +62,16 @@ struct interp_fault {
 };
 
 
+#define INTERP_DECODED 32u // instructions remembered, a power of two
+
+/* A decoded instruction, good wherever the same bytes are found in the same code size. */
+struct interp_decoded {
+    uint64_t bytes[2];
+    uint64_t mask[2];  // of the instruction's own bytes
+    struct insn insn;
+    uint8_t  mode;     // 0: nothing here
+};
+
 struct interp {
     struct cpu_state *state;
     const struct interp_ops *ops;
@@ -75,6 +85,8 @@ struct interp {
     uint8_t  mode;              // code size: 2, 4, 8
     uint8_t  cpl;
     bool     shadow;            // the instruction holds interrupts off for one more
+    struct walk_cache walks;
+    struct interp_decoded decoded[INTERP_DECODED];
 };
 
 /* ops and state stay the caller's; physical_bits is what CPUID 80000008h tells the guest. */

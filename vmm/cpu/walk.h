@@ -4,7 +4,10 @@
  *
  * No paging, 32-bit, PAE and 4-level paging; 5-level paging is not offered (WALK_UNSUPPORTED). A walk makes the processor's checks
  * (present, reserved bits, write protection, user/supervisor, no-execute, SMEP, SMAP) and sets accessed and dirty bits by
- * locked operations, as other vCPUs walk and write the same tables. Nothing is cached. Tables outside RAM read as all ones.
+ * locked operations, as other vCPUs walk and write the same tables. Tables outside RAM read as all ones.
+ *
+ * walk_cached() gives what walk() would: it remembers where the entries of earlier walks are on the host and what they were, and repeats the result only
+ * if every entry still is the same. It relies on guest RAM not moving on the host; so nothing ever has to be flushed. A cache belongs to one vCPU's thread.
  */
 #ifndef VMM_CPU_WALK_H
 #define VMM_CPU_WALK_H
@@ -45,6 +48,28 @@ struct walk_result {
     uint32_t code;      // after WALK_FAULT
     uint8_t  page_bits; // log2 of the page's size
 };
+
+#define WALK_CACHE  16u // a power of two
+#define WALK_LEVELS 4u
+
+struct walk_cached {
+    uint64_t page;      // linear
+    uint64_t cr3;
+    uint64_t gpa;       // of the page
+    uint32_t mode;      // the bits of CR0, CR4, EFER and RFLAGS that matter
+    uint32_t access;
+    uint8_t  page_bits;
+    uint8_t  levels;    // entries that follow; 0: nothing here
+    const uint8_t *where[WALK_LEVELS];
+    uint64_t entry[WALK_LEVELS];
+};
+
+struct walk_cache {
+    struct walk_cached line[WALK_CACHE];
+};
+
+enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear, uint32_t access,
+                             struct walk_result *result) __attribute__((warn_unused_result));
 
 enum walk_status walk(const struct walk *w, uint64_t linear, uint32_t access, struct walk_result *result)
     __attribute__((warn_unused_result));
