@@ -200,6 +200,14 @@ static void open_client(struct multiplexer *m, const struct session_request *req
     }
 }
 
+/* The front's client is gone: after its last words the log tells why. If it is started again it has the front again. */
+static void leave_front(struct multiplexer *m)
+{
+    show(m);
+    m->told = false;
+    switch_to(m, LOG_SCREEN);
+}
+
 static void serve(struct multiplexer *m)
 {
     struct session_request request;
@@ -215,6 +223,8 @@ static void serve(struct multiplexer *m)
             collect(m); // its last words
             terminal_peer_close(&m->client[i].peer);
             m->client[i].used = false;
+            if (i == m->front)
+                leave_front(m);
         }
     }
 }

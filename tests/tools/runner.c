@@ -104,6 +104,16 @@ static void test_summary(void)
     ok(steps_done(&s) && s.passed == 12 && s.failures == 0, "summary: counted");
 }
 
+static void test_until(void)
+{
+    struct steps s = {.send = collect};
+    ok(steps_add_until(&s, "vm1 exited") && steps_add_until(&s, "vm2 exited"), "until: two texts");
+    steps_feed(&s, "vm2 exited\nvm2 exited\n", 22);
+    ok(!steps_done(&s) && !strcmp(steps_waiting(&s), "vm1 exited"), "until: one text twice is not two");
+    steps_feed(&s, "vm1 exited", 10);
+    ok(steps_done(&s), "until: in any order");
+}
+
 int main(void)
 {
     test_frames();
@@ -111,5 +121,6 @@ int main(void)
     test_steps();
     test_order();
     test_summary();
+    test_until();
     return tap_done();
 }

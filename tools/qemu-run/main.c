@@ -41,6 +41,7 @@ static const char usage[] =
     "  --exec NONCE      print the output that the guest's agent frames with NONCE; exit with its status\n"
     "  --expect TEXT     wait for TEXT on the serial line  } in the order given; after the last step the run\n"
     "  --send TEXT       type TEXT (escapes \\n \\r \\xHH)     } ends with status 0\n"
+    "  --until TEXT      end with status 0 when TEXT has come; of several, when all have, in any order\n"
     "  --summary         wait for a line 'N passed, M failed'; status 0 if N > 0 and M = 0\n"
     "  --fail TEXT       end with status 1 when TEXT comes (may be given several times)\n"
     "  --show            copy the serial line to standard output (with --exec: error)\n"
@@ -204,7 +205,7 @@ static int child_result(struct run *r)
         fprintf(stderr, "qemu-run: the machine ended before the command did\n");
         return EXIT_BROKEN;
     }
-    if (r->steps.count || r->steps.summary_wanted) {
+    if (r->steps.count || r->steps.summary_wanted || (r->steps.until_count && !r->interactive)) {
         fprintf(stderr, "qemu-run: the machine ended while '%s' was waited for\n", steps_waiting(&r->steps));
         return EXIT_BROKEN;
     }
@@ -271,6 +272,7 @@ static bool option(struct run *r, int letter, const char *argument)
     case 'e': return steps_add(&r->steps, STEP_EXPECT, argument);
     case 'd': return steps_add(&r->steps, STEP_SEND, argument);
     case 'f': return steps_add_fail(&r->steps, argument);
+    case 'u': return steps_add_until(&r->steps, argument);
     case 't':
         r->timeout = strtol(argument, NULL, 10);
         return r->timeout > 0;
@@ -290,7 +292,7 @@ int main(int argc, char **argv)
         {"exec", required_argument, NULL, 'x'},   {"interactive", no_argument, NULL, 'i'}, {"show", no_argument, NULL, 's'},
         {"expect", required_argument, NULL, 'e'}, {"send", required_argument, NULL, 'd'},  {"fail", required_argument, NULL, 'f'},
         {"summary", no_argument, NULL, 'm'},      {"timeout", required_argument, NULL, 't'}, {"log", required_argument, NULL, 'l'},
-        {"errors", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+        {"errors", required_argument, NULL, 'r'},   {"until", required_argument, NULL, 'u'}, {NULL, 0, NULL, 0}};
     struct run *r = calloc(1, sizeof(*r));
     if (!r)
         return EXIT_BROKEN;

@@ -22,6 +22,15 @@ bool steps_add_fail(struct steps *s, const char *text)
     return true;
 }
 
+bool steps_add_until(struct steps *s, const char *text)
+{
+    if (s->until_count == STEPS_MAX)
+        return false;
+    s->until[s->until_count++] = text;
+    s->until_left++;
+    return true;
+}
+
 static size_t unescape(const char *text, char *out)
 {
     size_t size = 0;
@@ -63,6 +72,12 @@ static void match(struct steps *s)
     for (unsigned i = 0; i < s->fail_count && !s->failed; i++)
         if (strstr(s->line, s->fail[i]))
             s->failed = s->fail[i];
+    for (unsigned i = 0; i < s->until_count; i++) {
+        if (s->until[i] && strstr(s->line, s->until[i])) {
+            s->until[i] = NULL;
+            s->until_left--;
+        }
+    }
     while (s->next < s->count) {
         const char *text = s->step[s->next].text;
         const char *at = strstr(s->line + s->matched, text);
@@ -100,14 +115,17 @@ void steps_feed(struct steps *s, const char *data, size_t size)
 
 bool steps_done(const struct steps *s)
 {
-    if (!s->count && !s->summary_wanted)
+    if (!s->count && !s->until_count && !s->summary_wanted)
         return false;
-    return s->next == s->count && (!s->summary_wanted || s->summary_seen);
+    return s->next == s->count && !s->until_left && (!s->summary_wanted || s->summary_seen);
 }
 
 const char *steps_waiting(const struct steps *s)
 {
     if (s->next < s->count)
         return s->step[s->next].text;
+    for (unsigned i = 0; i < s->until_count; i++)
+        if (s->until[i])
+            return s->until[i];
     return s->summary_wanted && !s->summary_seen ? "N passed, N failed" : "the end";
 }

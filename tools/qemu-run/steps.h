@@ -24,6 +24,8 @@ struct steps {
     unsigned count, next;
     const char *fail[STEPS_MAX];
     unsigned fail_count;
+    const char *until[STEPS_MAX]; // texts that must all have come, in any order; NULL once it has
+    unsigned until_count, until_left;
     const char *failed;   // the text that must not have come, or NULL
     bool summary_wanted;  // a line "N passed, M failed" ends the run
     bool summary_seen;
@@ -36,6 +38,7 @@ struct steps {
 
 bool steps_add(struct steps *s, enum steps_kind kind, const char *text);
 bool steps_add_fail(struct steps *s, const char *text);
+bool steps_add_until(struct steps *s, const char *text);
 
 /* Do the sends that are due before anything is printed. */
 void steps_start(struct steps *s);
