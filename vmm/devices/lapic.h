@@ -117,8 +117,8 @@ void lapic_acknowledge(struct lapic *lapic, uint8_t vector);
 /* The highest pending vector whatever its priority, or -1: something waits for TPR or EOI. */
 int lapic_requested(const struct lapic *lapic);
 /*
- * The class (1 to 15) of the interrupt that is next when TPR allows it, or 0: none, or one that what
- * is in service holds back. While TPR holds it back lapic_pending() is -1.
+ * The class (1 to 15) of the interrupt that is next when TPR allows it, or 0: none, or one that
+ * what is in service holds back. While TPR holds it back lapic_pending() is -1.
  */
 unsigned lapic_next_class(const struct lapic *lapic);
 void lapic_eoi(struct lapic *lapic);

@@ -31,7 +31,10 @@ void lapic_accept(struct lapic *lapic, uint8_t vector, bool level);
 void lapic_error(struct lapic *lapic, uint32_t bit);
 void lapic_local_interrupt(struct lapic *lapic, enum lapic_lvt which);
 
-/* lapic_timer.c: each takes the timer's lock, but for fire (the clock calls it with the lock) and rearm. */
+/*
+ * lapic_timer.c: each takes the timer's lock, but for fire (the clock calls it with the lock) and
+ * rearm.
+ */
 void lapic_timer_fire(void *lapic);
 void lapic_timer_rearm(struct lapic *lapic);
 uint32_t lapic_timer_count(struct lapic *lapic);
