@@ -40,6 +40,7 @@
 #define CPU_STACK_TOP 8
 #define CPU_CURRENT   16 // current_ec
 #define CPU_SCRATCH   24
+#define CPU_IOMAP     0x4ffe // TSS: offset of the I/O permission bitmap
 #define CPU_RSP0      0x4f9c // TSS.RSP0: end of the current EC's struct regs
 
 /* Offsets in struct regs (kernel/regs.h). */

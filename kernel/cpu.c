@@ -46,6 +46,8 @@ _Static_assert(sizeof(struct tss) == 104, "APM volume 2, 12.2.5");
 _Static_assert(offsetof(struct cpu, stack_top) == CPU_STACK_TOP, "asm.h");
 _Static_assert(offsetof(struct cpu, current_ec) == CPU_CURRENT, "asm.h");
 _Static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH, "asm.h");
+_Static_assert(CPU_IOMAP == 4 * PAGE_SIZE + TSS_OFFSET + offsetof(struct tss, iomap_base), "asm.h");
+_Static_assert(CPU_IOMAP_PORTS == sizeof(struct tss), "cpu.h");
 _Static_assert(CPU_RSP0 == 4 * PAGE_SIZE + TSS_OFFSET + offsetof(struct tss, rsp), "asm.h");
 _Static_assert(offsetof(struct regs, rax) == REGS_RAX && offsetof(struct regs, ss) == REGS_SS, "asm.h");
 
@@ -148,8 +150,6 @@ static void load_control(struct cpu *cpu)
         cpu->features |= CPU_FEATURE_X2APIC;
     if (c1.ecx >> 24 & 1)
         cpu->features |= CPU_FEATURE_TSC_DEADLINE;
-    if (e1.edx >> 26 & 1)
-        cpu->features |= CPU_FEATURE_PAGE_1G;
 }
 
 static void load_syscall(void)

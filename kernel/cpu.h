@@ -25,9 +25,6 @@ struct sc;
 #define CPU_FEATURE_TSC_DEADLINE 0x2u
 #define CPU_FEATURE_X2APIC       0x4u
 #define CPU_FEATURE_NRIP         0x8u
-#define CPU_FEATURE_FLUSH_ASID   0x10u
-#define CPU_FEATURE_DECODE       0x20u
-#define CPU_FEATURE_PAGE_1G      0x40u
 
 #define CPU_ASID_CHECKED 64u
 
@@ -75,11 +72,30 @@ static inline void cpu_set_current(struct ec *ec)
                      : : "r"(ec), "r"((uint64_t)ec + REGS_SIZE), "i"(CPU_CURRENT), "i"(CPU_RSP0) : "memory");
 }
 
+/* Lets port instructions of user code follow a bitmap (two frames of 4 KiB, physical, 1 = denied), or denies all ports if frame0 is 0. */
+void cpu_load_pio(struct cpu *cpu, uint64_t frame0, uint64_t frame1);
+
+/* Values of the TSS's I/O map base: the bitmap window that follows it, or none. */
+#define CPU_IOMAP_PORTS 104u
+#define CPU_IOMAP_NONE  0xffffu
+
+/* cpu_load_pio() for what is in the window already, and for no ports. */
+static inline void cpu_switch_pio(struct cpu *cpu, uint64_t frame)
+{
+    if (cpu->pio_loaded[0] == frame)
+        return;
+    if (frame && cpu->pio_window[0] != frame) {
+        cpu_load_pio(cpu, frame, frame + 0x1000);
+        return;
+    }
+    cpu->pio_loaded[0] = frame;
+    uint16_t base = frame ? CPU_IOMAP_PORTS : CPU_IOMAP_NONE;
+    __asm__ volatile("movw %0, %%gs:%c1" : : "r"(base), "i"(CPU_IOMAP) : "memory");
+}
+
 /* CPUs that came up; ids 0 to cpu_count() - 1. Constant once kernel_main runs. */
 unsigned cpu_count(void);
 
-/* Lets port instructions of user code follow a bitmap (two frames of 4 KiB, physical, 1 = denied), or denies all ports if frame0 is 0. */
-void cpu_load_pio(struct cpu *cpu, uint64_t frame0, uint64_t frame1);
 
 /* Sets up the calling CPU: descriptor tables, control registers, SYSCALL, extended state, virtualization. */
 void cpu_init(unsigned id, uint32_t apic_id, uint64_t area_phys);

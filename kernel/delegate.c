@@ -61,18 +61,24 @@ static unsigned granted(const struct delegation *d, const struct node *from)
 }
 
 /* What one source node gives. */
-static struct node describe(const struct delegation *d, struct node *from)
+static struct node *derive(struct reserve *reserve, const struct delegation *d, struct node *from)
 {
     uint64_t first = MAX(from->rb.key, d->source_base);
     uint64_t end = MIN(from->rb.key + from->count, d->source_base + d->count);
-    struct node node = {.rb.key = first - d->source_base + d->target_base, .count = end - first, .parent = from,
-                        .source = first, .perms = granted(d, from) & d->perms, .cache = from->cache | d->cache,
-                        .space = d->target};
+    struct node *node = reserve_node(reserve, first - d->source_base + d->target_base);
 
+    if (!node)
+        return NULL;
+    node->count = end - first;
+    node->parent = from;
+    node->source = first;
+    node->perms = (uint8_t)(granted(d, from) & d->perms);
+    node->cache = from->cache | d->cache;
     if (space_is_memory(d->source))
-        node.phys = from->phys + (first - from->rb.key);
-    else if (d->source->object.type == OBJECT_SPACE_OBJ)
-        node.object = from->object;
+        node->phys = from->phys + (first - from->rb.key);
+    else
+        node->object = from->object;
+    reserve_plan(reserve, node);
     return node;
 }
 
@@ -89,14 +95,14 @@ static enum abi_status reserve(struct reserve *reserve, const struct delegation 
     struct node *node = usable(node_first(d->source, d->source_base, d->count), d);
 
     for (; node; node = usable(node_next(node, d->source_base, d->count), d)) {
-        struct node child = describe(d, node);
         if (node->depth + 1u > ABI_DEPTH_MAX)
             return ABI_OVERFLOW;
-        if (reserve->leaves + space_leaves(&child) > ABI_DELEGATE_MAX && d->target->object.type != OBJECT_SPACE_PIO)
-            return ABI_BAD_PARAMETER;
-        if (!reserve_node(reserve, &child))
+        const struct node *child = derive(reserve, d, node);
+        if (!child)
             return ABI_OUT_OF_MEMORY;
-        *done += child.count;
+        if (reserve->leaves > ABI_DELEGATE_MAX && d->target->object.type != OBJECT_SPACE_PIO)
+            return ABI_BAD_PARAMETER;
+        *done += child->count;
     }
     return reserve_frames(reserve) ? ABI_OK : ABI_OUT_OF_MEMORY;
 }
@@ -122,8 +128,6 @@ enum abi_status delegate(const struct delegation *d, uint64_t *done)
 
 enum abi_status slot_reserve(struct reserve *slot, struct space *space, uint64_t sel)
 {
-    struct node node = {.rb.key = sel, .count = 1};
-
     if (!range_fits(sel, 1, space_limit(space)))
         return ABI_BAD_PARAMETER;
     if (space->object.dying)
@@ -131,7 +135,10 @@ enum abi_status slot_reserve(struct reserve *slot, struct space *space, uint64_t
     if (node_first(space, sel, 1))
         return ABI_OCCUPIED;
     reserve_init(slot, space);
-    if (reserve_node(slot, &node) && reserve_frames(slot))
+    const struct node *node = reserve_node(slot, sel);
+    if (node)
+        reserve_plan(slot, node);
+    if (node && reserve_frames(slot))
         return ABI_OK;
     reserve_cancel(slot);
     return ABI_OUT_OF_MEMORY;

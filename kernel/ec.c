@@ -94,10 +94,16 @@ static bool create_page(struct ec *ec, const struct ec_config *config)
     ec->utcb = frame_alloc(ec->pd, 1);
     if (!ec->utcb)
         return false;
-    struct node node = {.rb.key = config->page / FRAME_SIZE, .count = 1, .phys = pool_phys(ec->utcb) / FRAME_SIZE,
-                        .perms = ABI_PERM_MEM_R | ABI_PERM_MEM_W, .flags = NODE_KERNEL, .ec = ec};
     reserve_init(&reserve, ec->pd->host);
-    if (!reserve_node(&reserve, &node) || !reserve_frames(&reserve)) {
+    struct node *node = reserve_node(&reserve, config->page / FRAME_SIZE);
+    if (node) {
+        node->phys = pool_phys(ec->utcb) / FRAME_SIZE;
+        node->perms = ABI_PERM_MEM_R | ABI_PERM_MEM_W;
+        node->flags = NODE_KERNEL;
+        node->ec = ec;
+        reserve_plan(&reserve, node);
+    }
+    if (!node || !reserve_frames(&reserve)) {
         reserve_cancel(&reserve);
         frame_free(ec->utcb, 1);
         return false;

@@ -81,7 +81,7 @@ static inline struct ec *ec_of(struct object *object)
 }
 
 /* The capability in a selector of the EC's object space, 0 if there is none. No lock: see kernel/object.h. */
-static inline cap_t ec_lookup(const struct ec *ec, uint64_t sel)
+static inline __attribute__((always_inline)) cap_t ec_lookup(const struct ec *ec, uint64_t sel)
 {
     if (sel > ABI_SEL_MAX)
         return 0;
@@ -90,7 +90,7 @@ static inline cap_t ec_lookup(const struct ec *ec, uint64_t sel)
 }
 
 /* The object in a selector if it is of the type and all `perms` are there, else NULL. */
-static inline struct object *ec_object(const struct ec *ec, uint64_t sel, enum object_type type, unsigned perms)
+static inline __attribute__((always_inline)) struct object *ec_object(const struct ec *ec, uint64_t sel, enum object_type type, unsigned perms)
 {
     cap_t cap = ec_lookup(ec, sel);
     if ((cap & perms) != perms || !cap_object(cap) || cap_object(cap)->type != type)

@@ -50,7 +50,7 @@ struct result derive_revoke(struct ec *ec);
 struct result vcpu_run(struct ec *ec);
 enum abi_status vcpu_fetch(struct ec *vcpu, uint64_t groups);
 
-/* debug.c: assertion build. */
+/* debug.c in the assertion build, else debug_none.c. */
 struct result debug_call(struct ec *ec);
 
 #endif

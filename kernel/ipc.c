@@ -138,7 +138,7 @@ void ipc_call(struct ec *ec)
     if (__builtin_expect(callee->cpu != ec->cpu || mode_of(callee) != MODE_IDLE, 0))
         call_slow(ec);
     if (descriptor) {
-        if (__builtin_expect(!ec->utcb || !callee->utcb, 0))
+        if (__builtin_expect(!ec->utcb, 0)) // a local EC has one
             call_slow(ec);
         copy_words(callee->utcb, ec->utcb, descriptor);
     }
@@ -208,7 +208,7 @@ void ipc_reply(struct ec *ec)
     if (__builtin_expect(mode != MODE_CALLING_THREAD && mode != MODE_CALLING_LOCAL, 0))
         reply_slow(ec);
     if (descriptor) {
-        if (__builtin_expect(!ec->utcb || !caller->utcb, 0))
+        if (__builtin_expect(!caller->utcb, 0))
             reply_slow(ec);
         copy_words(caller->utcb, ec->utcb, descriptor);
     }

@@ -14,14 +14,19 @@ static const struct node *translate(const struct node *node, const struct space 
 
 static enum abi_status plan(struct reserve *reserve, struct node *node, uint64_t sel, uint8_t perms)
 {
-    struct node child = {.rb.key = sel, .count = 1, .parent = node, .source = node->rb.key, .object = node->object,
-                         .perms = node->perms & perms, .space = reserve->space};
-
     if (node->depth + 1u > ABI_DEPTH_MAX)
         return ABI_OVERFLOW;
     if (node_first(reserve->space, sel, 1) || sel > ABI_SEL_MAX)
         return ABI_BAD_PARAMETER;
-    return reserve_node(reserve, &child) ? ABI_OK : ABI_OUT_OF_MEMORY;
+    struct node *child = reserve_node(reserve, sel);
+    if (!child)
+        return ABI_OUT_OF_MEMORY;
+    child->parent = node;
+    child->source = node->rb.key;
+    child->object = node->object;
+    child->perms = node->perms & perms;
+    reserve_plan(reserve, child);
+    return ABI_OK;
 }
 
 enum abi_status ipc_move_caps(struct ec *from, struct ec *to, unsigned count)

@@ -21,24 +21,34 @@ void reserve_init(struct reserve *reserve, struct space *space)
     *reserve = (struct reserve){.space = space, .seen = {~0ull, ~0ull, ~0ull}};
 }
 
-bool reserve_node(struct reserve *reserve, const struct node *description)
+struct node *reserve_node(struct reserve *reserve, uint64_t base)
 {
-    struct node *node = slab_alloc(reserve->space->object.owner, sizeof *node);
+    struct node *node = slab_take(reserve->space->object.owner, sizeof *node);
 
     if (!node)
-        return false;
-    *node = *description;
+        return NULL;
+    node->rb.key = base;
+    node->rb.parent = NULL; // the next one in the reservation
     node->space = reserve->space;
+    node->count = 1;
+    node->source = 0;
+    node->parent = NULL;
+    node->ec = NULL;
+    node->perms = node->cache = node->depth = node->flags = 0;
     if (reserve->last)
         reserve->last->rb.parent = &node->rb;
     else
         reserve->nodes = node;
     reserve->last = node;
-    if (reserve->space->root) {
-        reserve->leaves += space_leaves(node);
-        space_plan(reserve, node);
-    }
-    return true;
+    return node;
+}
+
+void reserve_plan(struct reserve *reserve, const struct node *node)
+{
+    if (!reserve->space->root)
+        return;
+    reserve->leaves += space_leaves(node);
+    space_plan(reserve, node);
 }
 
 bool reserve_frames(struct reserve *reserve)

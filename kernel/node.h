@@ -66,8 +66,12 @@ struct reserve {
 };
 
 void reserve_init(struct reserve *reserve, struct space *space);
-/* Describes one more node; parent NULL makes a root. False: out of memory (reserve_cancel() is then due). */
-bool reserve_node(struct reserve *reserve, const struct node *node) __attribute__((warn_unused_result));
+/*
+ * One more node, a root of one unit without permissions, for the caller to describe (key, count, parent, source, what it holds, permissions);
+ * then reserve_plan() counts what it takes. NULL: out of memory. After any failure reserve_cancel() is due.
+ */
+struct node *reserve_node(struct reserve *reserve, uint64_t base) __attribute__((warn_unused_result));
+void reserve_plan(struct reserve *reserve, const struct node *node);
 /* Takes the frames, after the last node. */
 bool reserve_frames(struct reserve *reserve) __attribute__((warn_unused_result));
 void reserve_cancel(struct reserve *reserve);

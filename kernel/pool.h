@@ -17,10 +17,11 @@ struct frame_info {
     struct pd *payer;
     uint32_t next;  // frame list: number of the next frame
     uint16_t used;  // page or capability table: entries in use
-    uint16_t count; // of frames in this piece, while it is on a list
+    uint8_t count;  // of frames in this piece, while it is on a list
+    bool clean;     // free, and all zero already
 };
 
-/* Frames that wait for a grace period, or are reserved. A zeroed list is empty. */
+/* Frames of tables that wait for a grace period or are reserved: they are all zero. A zeroed list is empty. */
 struct frame_list {
     uint32_t first; // number + 1
 };
@@ -28,8 +29,9 @@ struct frame_list {
 /* `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken for bookkeeping. */
 void pool_init(void *memory, uint64_t phys, uint64_t frames);
 
-/* `count` frames in a row, charged to the PD. NULL: quota or pool used up. */
+/* `count` frames in a row, charged to the PD; frame_take() leaves in them what was there. NULL: quota or pool used up. */
 void *frame_alloc(struct pd *payer, unsigned count);
+void *frame_take(struct pd *payer, unsigned count);
 void frame_free(void *memory, unsigned count);
 
 struct frame_info *frame_info(const void *frame);

@@ -40,24 +40,26 @@ static void bind(struct object *object, uint64_t sel, uint8_t perms)
 }
 
 /* A root node of a source or of kernel memory. */
-static void add_node(struct space *space, const struct node *node)
+static void add_range(struct space *space, uint64_t base, uint64_t count, uint64_t phys, uint8_t perms, uint8_t flags)
 {
     struct reserve reserve;
 
     reserve_init(&reserve, space);
-    if (!reserve_node(&reserve, node) || !reserve_frames(&reserve))
-        panic("the pool is too small for the root PD");
+    struct node *node = must(reserve_node(&reserve, base));
+    node->count = count;
+    node->phys = phys;
+    node->perms = perms;
+    node->flags = flags;
+    reserve_plan(&reserve, node);
+    if (!reserve_frames(&reserve))
+        must(NULL);
     reserve_commit(&reserve);
 }
 
-static void add_range(struct space *space, uint64_t base, uint64_t count, uint8_t perms)
+static void add_source(struct space *space, uint64_t base, uint64_t count, uint8_t perms)
 {
-    struct node node = {.rb.key = base, .count = count, .perms = perms, .flags = NODE_BOOT};
-
-    if (space_is_memory(space))
-        node.phys = base;
     if (count)
-        add_node(space, &node);
+        add_range(space, base, count, base, perms, NODE_BOOT);
 }
 
 /* All physical memory but what the kernel keeps: pages between the ranges of type KERNEL. */
@@ -76,7 +78,7 @@ static void add_memory(struct space *space, const struct abi_info *info)
                 to = last;
             }
         }
-        add_range(space, at, from - at, ABI_PERM_MEM_ALL);
+        add_source(space, at, from - at, ABI_PERM_MEM_ALL);
         at = to;
     }
 }
@@ -84,9 +86,9 @@ static void add_memory(struct space *space, const struct abi_info *info)
 /* The MSRs that belong to the guest alone: VMLOAD, VMSAVE and the VMCB switch them (APM volume 2, appendix B). */
 static void add_msrs(struct space *space)
 {
-    add_range(space, 0x174, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W);      // SYSENTER
-    add_range(space, 0xc0000081, 4, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // STAR, LSTAR, CSTAR, SFMASK
-    add_range(space, 0xc0000100, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // FS.base, GS.base, KERNEL_GS_BASE
+    add_source(space, 0x174, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W);      // SYSENTER
+    add_source(space, 0xc0000081, 4, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // STAR, LSTAR, CSTAR, SFMASK
+    add_source(space, 0xc0000100, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // FS.base, GS.base, KERNEL_GS_BASE
 }
 
 static void create_spaces(struct boot_info *boot)
@@ -101,7 +103,7 @@ static void create_spaces(struct boot_info *boot)
     root_pd.cr3 = pool_phys(root_pd.host->root);
     root_pd.port_frame = pool_phys(root_pd.ports->root);
     add_memory(memory, &boot->info);
-    add_range(ports, 0, 0x10000, ABI_PERM_PIO);
+    add_source(ports, 0, 0x10000, ABI_PERM_PIO);
     add_msrs(msrs);
     bind(&root_pd.object, ABI_SEL_ROOT_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE | ABI_PERM_PD_CREATE_PD |
                                                  ABI_PERM_PD_CREATE_SC);
@@ -180,10 +182,8 @@ static uint64_t load_program(struct boot_info *boot)
 static struct abi_info *map_info(void)
 {
     struct abi_info *info = must(frame_alloc(&root_pd, 1));
-    struct node node = {.rb.key = ABI_INFO_ADDRESS / FRAME_SIZE, .count = 1, .phys = pool_phys(info) / FRAME_SIZE,
-                        .perms = ABI_PERM_MEM_R, .flags = NODE_KERNEL | NODE_BOOT};
 
-    add_node(root_pd.host, &node);
+    add_range(root_pd.host, ABI_INFO_ADDRESS / FRAME_SIZE, 1, pool_phys(info) / FRAME_SIZE, ABI_PERM_MEM_R, NODE_KERNEL | NODE_BOOT);
     return info;
 }
 

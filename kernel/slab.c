@@ -8,7 +8,8 @@
 
 struct slab {
     struct list_node link; // in the cache's partial list while a piece is free, else linked to itself
-    void *free;
+    void *free;    // pieces that were used before
+    uint16_t fresh; // offset of the first piece that never was
     uint16_t used;
     uint16_t class;
 };
@@ -36,23 +37,23 @@ void slab_init(struct slab_cache *cache)
 
 static struct slab *slab_new(struct pd *payer, unsigned class)
 {
-    char *frame = frame_alloc(payer, 1);
-    if (!frame)
+    struct slab *slab = frame_take(payer, 1);
+
+    if (!slab)
         return NULL;
-    struct slab *slab = (struct slab *)(void *)frame;
-    slab->class = (uint16_t)class;
-    for (unsigned at = SLAB_HEADER; at + class_size[class] <= FRAME_SIZE; at += class_size[class]) {
-        *(void **)(void *)(frame + at) = slab->free;
-        slab->free = frame + at;
-    }
+    frame_info(slab)->clean = false;
+    *slab = (struct slab){.fresh = SLAB_HEADER, .class = (uint16_t)class};
     list_push_front(&payer->slabs.partial[class], &slab->link);
     return slab;
 }
 
-void *slab_alloc(struct pd *payer, unsigned size)
+static bool is_full(const struct slab *slab)
 {
-    if (size > SLAB_MAX)
-        return frame_alloc(payer, 1);
+    return !slab->free && slab->fresh + class_size[slab->class] > (int)FRAME_SIZE;
+}
+
+void *slab_take(struct pd *payer, unsigned size)
+{
     if (pool_fails())
         return NULL;
     unsigned class = class_of(size);
@@ -60,12 +61,25 @@ void *slab_alloc(struct pd *payer, unsigned size)
     struct slab *slab = first ? list_entry(first, struct slab, link) : slab_new(payer, class);
     if (!slab)
         return NULL;
-    void **piece = slab->free;
-    slab->free = *piece;
+    void *piece = slab->free;
+    if (piece) {
+        slab->free = *(void **)piece;
+    } else {
+        piece = (char *)slab + slab->fresh;
+        slab->fresh = (uint16_t)(slab->fresh + class_size[class]);
+    }
     slab->used++;
-    if (!slab->free)
+    if (is_full(slab))
         list_remove(&slab->link);
-    return memset(piece, 0, class_size[class]);
+    return piece;
+}
+
+void *slab_alloc(struct pd *payer, unsigned size)
+{
+    if (size > SLAB_MAX)
+        return frame_alloc(payer, 1);
+    void *piece = slab_take(payer, size);
+    return piece ? memset(piece, 0, size) : NULL;
 }
 
 void slab_free(void *memory, unsigned size)
@@ -76,7 +90,7 @@ void slab_free(void *memory, unsigned size)
     }
     struct slab *slab = (struct slab *)ALIGN_DOWN((uint64_t)memory, (uint64_t)FRAME_SIZE);
     ASSERT(slab->used && slab->class == class_of(size));
-    if (!slab->free)
+    if (is_full(slab))
         list_push_front(&frame_info(slab)->payer->slabs.partial[slab->class], &slab->link);
     *(void **)memory = slab->free;
     slab->free = memory;

@@ -20,6 +20,8 @@ void slab_init(struct slab_cache *cache);
 
 /* size 1 to FRAME_SIZE. NULL: quota or pool used up. */
 void *slab_alloc(struct pd *payer, unsigned size);
+/* The same for up to SLAB_MAX bytes, with what was there left in them. */
+void *slab_take(struct pd *payer, unsigned size);
 void slab_free(void *memory, unsigned size);
 
 #endif

@@ -9,7 +9,7 @@
 #include "kernel/pd.h"
 #include "kernel/xstate.h"
 
-static inline void switch_fs_base(struct cpu *cpu, const struct ec *to)
+static inline __attribute__((always_inline)) void switch_fs_base(struct cpu *cpu, const struct ec *to)
 {
     if (cpu->fs_base != to->fs_base) {
         cpu->fs_base = to->fs_base;
@@ -17,15 +17,14 @@ static inline void switch_fs_base(struct cpu *cpu, const struct ec *to)
     }
 }
 
-static inline void switch_pd(struct cpu *cpu, const struct pd *to)
+static inline __attribute__((always_inline)) void switch_pd(struct cpu *cpu, const struct pd *to)
 {
     paging_load(to->cr3);
-    if (cpu->pio_loaded[0] != to->port_frame)
-        cpu_load_pio(cpu, to->port_frame, to->port_frame ? to->port_frame + FRAME_SIZE : 0);
+    cpu_switch_pio(cpu, to->port_frame);
 }
 
 /* `from` is the current EC. */
-static inline void switch_ec(struct cpu *cpu, struct ec *from, struct ec *to)
+static inline __attribute__((always_inline)) void switch_ec(struct cpu *cpu, struct ec *from, struct ec *to)
 {
     xstate_save(from->xstate);
     xstate_restore(to->xstate);
