@@ -232,6 +232,11 @@ void link_route(struct link *link)
         link_fail(link, STATUS_NOT_FOUND);
         return;
     }
+    if (link->server->state == CHILD_STOPPED) { // has ended, or could not be started, and nothing will change that
+        link->server = NULL;
+        link_fail(link, STATUS_ABORTED);
+        return;
+    }
     if (!route->new_label[0])
         label_for_server(link);
     server_signal(link->server);
