@@ -6,7 +6,7 @@
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #ifdef GRAFT_ASSERT
-#define ASSERT(x) ((x) ? (void)0 : panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #x))
+#define ASSERT(x) ((x) ? (void)0 : panic("%s:%u: assertion failed: %s", __FILE__, (unsigned)__LINE__, #x))
 #else
 #define ASSERT(x) ((void)sizeof(x))
 #endif

@@ -6,7 +6,6 @@
 #include "kernel/interrupt.h"
 #include "kernel/io.h"
 #include "kernel/spinlock.h"
-#include "lib/format.h"
 
 #include <stdarg.h>
 
@@ -33,37 +32,62 @@ static void put_byte(uint8_t byte)
     io_out8(COM1, byte);
 }
 
-static void console_put(struct format_sink *sink, const char *text, size_t size)
+static void put_text(const char *text)
 {
-    (void)sink;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] == '\n')
+    for (; *text; text++) {
+        if (*text == '\n')
             put_byte('\r');
-        put_byte((uint8_t)text[i]);
+        put_byte((uint8_t)*text);
+    }
+}
+
+static void put_number(uint64_t value, unsigned base)
+{
+    char digits[21];
+    unsigned at = sizeof(digits) - 1;
+    digits[at] = 0;
+    do
+        digits[--at] = "0123456789abcdef"[value % base];
+    while (value /= base);
+    put_text(digits + at);
+}
+
+static void put_format(const char *format, va_list arguments)
+{
+    for (; *format; format++) {
+        char literal[2] = {*format, 0};
+        if (*format != '%') {
+            put_text(literal);
+        } else if (*++format == 's') {
+            put_text(va_arg(arguments, const char *));
+        } else if (*format == 'u') {
+            put_number(va_arg(arguments, unsigned), 10);
+        } else if (*format == 'l') {
+            uint64_t value = va_arg(arguments, uint64_t);
+            put_number(value, *++format == 'x' ? 16 : 10);
+        }
     }
 }
 
 void print(const char *format, ...)
 {
-    struct format_sink sink = {console_put};
     va_list arguments;
     va_start(arguments, format);
     spinlock_lock(&console_lock);
-    format_to_va(&sink, format, arguments);
+    put_format(format, arguments);
     spinlock_unlock(&console_lock);
     va_end(arguments);
 }
 
 void panic(const char *format, ...)
 {
-    struct format_sink sink = {console_put};
     va_list arguments;
     if (!__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQ_REL)) {
         ipi_stop_others();
         va_start(arguments, format);
-        format_to(&sink, "\npanic: ");
-        format_to_va(&sink, format, arguments);
-        format_to(&sink, "\n");
+        put_text("\npanic: ");
+        put_format(format, arguments);
+        put_text("\n");
         va_end(arguments);
     }
     for (;;)

@@ -5,7 +5,6 @@
 #include "kernel/asm.h"
 #include "kernel/memory_map.h"
 #include "lib/string.h"
-#include "lib/text.h"
 
 #define MAGIC1 0x2badb002u
 #define MAGIC2 0x36d76289u
@@ -69,11 +68,9 @@ static void read_cmdline(struct boot_info *boot, const char *text, uint32_t max)
     for (size_t i = 0; i + 5 <= size; i++) {
         if ((i && text[i - 1] != ' ') || memcmp(text + i, "pool=", 5))
             continue;
-        size_t end = i + 5;
-        while (end < size && text[end] != ' ')
-            end++;
-        if (!text_to_u64(text + i + 5, end - i - 5, &boot->pool_option))
-            boot->pool_option = 0;
+        boot->pool_option = 0;
+        for (i += 5; i < size && text[i] >= '0' && text[i] <= '9' && boot->pool_option < 1u << 20; i++)
+            boot->pool_option = boot->pool_option * 10 + (uint64_t)(text[i] - '0');
     }
 }
 

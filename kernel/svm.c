@@ -12,7 +12,6 @@
 #include "lib/string.h"
 
 #define IOPM_SIZE  (3 * PAGE_SIZE)
-#define MSRPM_SIZE (2 * PAGE_SIZE)
 #define PAT_RESET  0x0007040600070406ull
 #define DR7_ENABLED 0xffu
 #define DR6_BS     (1ull << 14)
@@ -381,9 +380,4 @@ static enum vcpu_outcome svm_run(struct vcpu *v)
     return VCPU_EXIT;
 }
 
-static void svm_destroy(struct vcpu *v)
-{
-    v->vmcb = NULL;
-}
-
-const struct vcpu_ops svm_ops = {svm_create, svm_run, svm_store_groups, svm_flush, svm_destroy};
+const struct vcpu_ops svm_ops = {svm_create, svm_run, svm_store_groups, svm_flush};

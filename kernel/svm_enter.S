@@ -8,18 +8,31 @@
 #define STATE_RECALL 0xd8 // checked in svm.c
 #define GPR(n) ((n) * 8)
 
+    .macro load n, register
+    movq GPR(\n)(%rsi), %\register
+    .endm
+    .macro store n, register
+    movq %\register, GPR(\n)(%rsi)
+    .endm
+    /* All general registers but RAX (in the VMCB), RSP (too) and RSI. */
+    .macro each what
+    \what 1, rcx
+    \what 2, rdx
+    \what 3, rbx
+    \what 5, rbp
+    \what 7, rdi
+    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
+    \what \n, r\n
+    .endr
+    .endm
+
     .text
     .balign 16
     .global svm_enter
 svm_enter:
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
-    pushq %rdx
-    pushq %rdi
+    .irp r, rbx, rbp, r12, r13, r14, r15, rdx, rdi
+    pushq %\r
+    .endr
     movq %rsi, %rax
     movq %rdi, %rsi
     clgi
@@ -27,48 +40,21 @@ svm_enter:
     jne 1f
     sti
     vmload %rax
-    movq GPR(1)(%rsi), %rcx
-    movq GPR(2)(%rsi), %rdx
-    movq GPR(3)(%rsi), %rbx
-    movq GPR(5)(%rsi), %rbp
-    movq GPR(7)(%rsi), %rdi
-    movq GPR(8)(%rsi), %r8
-    movq GPR(9)(%rsi), %r9
-    movq GPR(10)(%rsi), %r10
-    movq GPR(11)(%rsi), %r11
-    movq GPR(12)(%rsi), %r12
-    movq GPR(13)(%rsi), %r13
-    movq GPR(14)(%rsi), %r14
-    movq GPR(15)(%rsi), %r15
+    each load
     movq GPR(6)(%rsi), %rsi
     vmrun %rax
     vmsave %rax
     xchgq %rsi, (%rsp)
-    movq %rcx, GPR(1)(%rsi)
-    movq %rdx, GPR(2)(%rsi)
-    movq %rbx, GPR(3)(%rsi)
-    movq %rbp, GPR(5)(%rsi)
-    movq %rdi, GPR(7)(%rsi)
-    movq %r8, GPR(8)(%rsi)
-    movq %r9, GPR(9)(%rsi)
-    movq %r10, GPR(10)(%rsi)
-    movq %r11, GPR(11)(%rsi)
-    movq %r12, GPR(12)(%rsi)
-    movq %r13, GPR(13)(%rsi)
-    movq %r14, GPR(14)(%rsi)
-    movq %r15, GPR(15)(%rsi)
+    each store
     popq GPR(6)(%rsi)
     popq %rax
     vmload %rax
     movl $1, %eax
     cli
 2:  stgi
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
+    .irp r, r15, r14, r13, r12, rbp, rbx
+    popq %\r
+    .endr
     ret
 1:  addq $16, %rsp
     xorl %eax, %eax

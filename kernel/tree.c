@@ -50,8 +50,6 @@ static void serve(const struct batch *batch)
         struct object *object = list_entry(link, struct object, link);
         if (object->type == OBJECT_EC && ec_of(object)->cpu == cpu->id) {
             ec_stop(ec_of(object));
-            if (ec_of(object)->vcpu)
-                vcpu_ops()->destroy(ec_of(object)->vcpu);
         } else if (object->type == OBJECT_SC && sc_of(object)->cpu == cpu->id) {
             sc_stop(sc_of(object));
         } else if (object->type == OBJECT_SPACE_PIO && cpu->pio_loaded[0] == pool_phys(space_of(object)->root)) {

@@ -56,8 +56,6 @@ struct vcpu_ops {
     void (*fetch)(struct vcpu *vcpu, uint32_t groups);
     /* Drops this CPU's cached nested translations of all guest spaces. */
     void (*flush)(void);
-    /* The vCPU goes away. */
-    void (*destroy)(struct vcpu *vcpu);
 };
 
 /* The operations of this machine, NULL without hardware virtualization. The same on all CPUs. */
