@@ -2,7 +2,8 @@
 /*
  * The terminal multiplexer: several terminal sessions and the system log on one terminal.
  *
- * Screen 0 is the log; each session gets the first free screen from 1 to 9. Only the screen in front is shown and gets the keys; the others' output
+ * Screen 0 is the log. A session whose label ends in a digit from 1 to 9 has the screen of that number, others the first free one. Only
+ * the screen in front is shown and gets the keys; what others have to show is kept. Until a key is pressed the lowest screen is in front.
  *
  * Keys: Ctrl-A then 0-9 a screen, n the next, h help, Ctrl-A that key itself.
  */
@@ -21,7 +22,6 @@
 #define LOG_SCREEN 0u
 #define SWITCH_KEY 0x01 // Ctrl-A
 
-
 struct client {
     struct terminal_peer peer;
     bool used;
@@ -36,7 +36,8 @@ struct multiplexer {
     struct client client[SCREENS];       // client[0] is unused
     unsigned front;
     bool command;                        // the switch key was pressed
-    bool told;                           // the help line was shown once
+    bool taken;                          // a session has taken the front from the log
+    bool keyed;                          // a key was pressed: nothing comes to the front by itself any more but what was there
 };
 
 /* Output to the shared line: it takes what has room; the screens keep the rest. */
@@ -119,6 +120,7 @@ static void read_line(struct multiplexer *m)
     bool any = false;
 
     while ((size = terminal_read(&m->line, bytes, sizeof bytes)) != 0) {
+        m->keyed = true;
         for (size_t i = 0; i < size; i++)
             key(m, bytes[i]);
         any = true;
@@ -167,18 +169,23 @@ static void show(struct multiplexer *m)
     terminal_flush(&m->line);
 }
 
-static unsigned free_screen(const struct multiplexer *m)
+static unsigned free_screen(const struct multiplexer *m, const char *label)
 {
+    size_t size = strlen(label);
+    unsigned own = size && label[size - 1] > '0' && label[size - 1] <= '9' ? (unsigned)(label[size - 1] - '0') : SCREENS;
+
+    if (own < SCREENS && !m->client[own].used)
+        return own;
     for (unsigned i = 1; i < SCREENS; i++)
         if (!m->client[i].used)
             return i;
     return SCREENS;
 }
 
-/* The first session takes the front from the log; a machine that comes back after a fault finds its screen where it was, if that is free. */
+/* A machine that comes back after a fault finds its screen where it was. */
 static void open_client(struct multiplexer *m, const struct session_request *request)
 {
-    unsigned i = free_screen(m);
+    unsigned i = free_screen(m, request->label);
 
     if (i == SCREENS) {
         (void)!service_answer(request->id, STATUS_QUOTA, NULL, NULL, 0);
@@ -192,8 +199,8 @@ static void open_client(struct multiplexer *m, const struct session_request *req
     m->client[i].used = true;
     screen_reset(&m->screen[i]);
     log_print("screen %u: %s", i, m->client[i].peer.label);
-    if (m->front == LOG_SCREEN && !m->told) {
-        m->told = true;
+    if (m->front == LOG_SCREEN ? !m->taken : !m->keyed && i < m->front) {
+        m->taken = true;
         switch_to(m, i);
     } else if (m->front == i) {
         show_front(m);
@@ -204,7 +211,7 @@ static void open_client(struct multiplexer *m, const struct session_request *req
 static void leave_front(struct multiplexer *m)
 {
     show(m);
-    m->told = false;
+    m->taken = false;
     switch_to(m, LOG_SCREEN);
 }
 

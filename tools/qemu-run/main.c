@@ -214,9 +214,9 @@ static int child_result(struct run *r)
 
 static int run_result(struct run *r)
 {
-    if (r->steps.failed) {
+    if (r->steps.failed && !(r->exec && r->frames.state == FRAMES_DONE)) {
         fprintf(stderr, "qemu-run: '%s' came\n", r->steps.failed);
-        return 1;
+        return r->exec ? EXIT_BROKEN : 1;
     }
     if (r->exec && r->frames.state != FRAMES_DONE && !r->quit) {
         fprintf(stderr, "qemu-run: %s\n", r->frames.reason);
