@@ -6,4 +6,4 @@ cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests
 $(call cpu-unit-test,length,-lZydis)
 
 $(call cpu-unit-test,differential,,tests/cpu/native.c)
-$(foreach t,mmio,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
+$(foreach t,mmio walk faults,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
