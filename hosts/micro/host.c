@@ -60,8 +60,10 @@ enum status host_memory(struct host *host, uint64_t size)
         uint64_t align = MIN(piece, size) >= LARGE_PAGE ? LARGE_PAGE : PAGE_SIZE;
 
         status = memory_alloc(&host->chunk[host->chunks], MIN(piece, size), align);
-        if (status == STATUS_OK)
-            size -= MIN(host->chunk[host->chunks++].size, size);
+        if (status == STATUS_OK) {
+            size -= MIN(host->chunk[host->chunks].size, size);
+            host->chunks++;
+        }
         else if (piece > LARGE_PAGE)
             piece = ALIGN_UP(piece / 2, LARGE_PAGE);
         else
