@@ -6,13 +6,14 @@
 #include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/delegate.h"
+#include "kernel/elf64.h"
 #include "kernel/interrupt.h"
 #include "kernel/msr.h"
 #include "kernel/object_kinds.h"
 #include "kernel/pd.h"
+#include "kernel/program.h"
 #include "kernel/sm.h"
 #include "kernel/timer.h"
-#include "lib/elf.h"
 #include "lib/string.h"
 
 #define ROOT_PRIORITY 64u
@@ -139,44 +140,33 @@ static void map_root(struct space *memory, uint64_t virtual, uint64_t phys, uint
     }
 }
 
-static void load_segment(struct boot_info *boot, const struct elf *elf, const struct elf_segment *s)
+static void load_segment(struct boot_info *boot, const struct program *program,
+                         const struct program_segment *s)
 {
     struct space *memory = space_of(node_first(root_pd.objects, ABI_SEL_PHYS, 1)->object);
-    uint64_t base = ALIGN_DOWN(s->virtual, FRAME_SIZE), end = ALIGN_UP(s->virtual + s->memory_size, FRAME_SIZE);
-    uint8_t perms = ABI_PERM_MEM_R;
+    uint64_t base = ALIGN_DOWN(s->virtual, FRAME_SIZE);
+    uint64_t size = ALIGN_UP(s->virtual + s->memory_size, FRAME_SIZE) - base;
+    uint64_t phys = boot_take(boot, size, FRAME_SIZE, ABI_MEMORY_ROOT);
+    unsigned perms = ABI_PERM_MEM_R | (s->flags & PROGRAM_WRITE ? ABI_PERM_MEM_W : 0) |
+                     (s->flags & PROGRAM_EXECUTE ? ABI_PERM_MEM_X : 0);
 
-    if (s->virtual >= ABI_USER_END || end > ABI_USER_END || end <= base)
-        panic("the root program's segment at %lx is not in user space", s->virtual);
-    uint64_t phys = boot_take(boot, end - base, FRAME_SIZE, ABI_MEMORY_ROOT);
     if (!phys)
         panic("no room for the root program");
-    memcpy((char *)boot_map(phys, end - base) + (s->virtual - base), elf->data + s->offset, s->file_size);
-    perms |= s->flags & ELF_FLAG_WRITE ? ABI_PERM_MEM_W : 0;
-    perms |= s->flags & ELF_FLAG_EXECUTE ? ABI_PERM_MEM_X : 0;
-    map_root(memory, base, phys, (end - base) / FRAME_SIZE, perms);
+    memcpy((char *)boot_map(phys, size) + (s->virtual - base), program->image + s->offset, s->file_size);
+    map_root(memory, base, phys, size / FRAME_SIZE, (uint8_t)perms);
 }
 
 static uint64_t load_program(struct boot_info *boot)
 {
-    struct elf elf;
-    struct elf_segment segment;
-    void *image = boot_map(boot->module_base, boot->module_size);
+    struct program program;
+    const char *wrong = program_open(&program, boot_map(boot->module_base, boot->module_size), boot->module_size);
 
-    if (!image)
-        panic("no boot module: the first one is the root program");
-    enum elf_status status = elf_open(&elf, image, boot->module_size);
-    if (status != ELF_OK || !elf.is_64 || elf.type != ELF_TYPE_EXEC || elf.machine != ELF_MACHINE_X86_64)
-        panic("the first boot module is not a static ELF64 program: %s", elf_status_text(status));
-    for (unsigned i = 0; i < elf.count; i++) {
-        status = elf_segment(&elf, i, &segment);
-        if (status != ELF_OK)
-            panic("the root program's segment %u: %s", i, elf_status_text(status));
-        if (segment.type == ELF_SEGMENT_LOAD && segment.memory_size)
-            load_segment(boot, &elf, &segment);
-    }
-    if (elf.entry >= ABI_USER_END)
-        panic("the root program's entry %lx is not in user space", elf.entry);
-    return elf.entry;
+    if (wrong)
+        panic("the first boot module is the root program: %s", wrong);
+    for (unsigned i = 0; i < program.count; i++)
+        if (program.segments[i].type == PROGRAM_LOAD && program.segments[i].memory_size)
+            load_segment(boot, &program, &program.segments[i]);
+    return program.entry;
 }
 
 static struct abi_info *map_info(void)
