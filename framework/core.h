@@ -5,7 +5,8 @@
  *
  * A dataspace is physically contiguous memory. Its capability is a semaphore of core's, whose permissions are read as memory
  * permissions (ABI_PERM_MEM_*), so whoever derives it further may narrow them. Sent back to core it is recognised by
- * translation. It belongs to the component whose memory quota it was taken from, ends with it, and is unmapped everywhere then.
+ * translation. It belongs to the component whose memory quota it was taken from, and ends with it. Where others have it mapped, one
+ * zeroed page of their own takes its place everywhere then; attaching another's memory is charged one page and one object for that.
  *
  * Sizes are bytes, rounded up to pages; addresses must be page aligned. Any call may answer INVALID (message), DENIED
  * (authority missing, capability not core's) or QUOTA.
@@ -24,6 +25,7 @@ enum core_operation {
     CORE_RAM_ALLOC,   // size, align, limit -> physical address (with AUTHORITY_DEVICE, else 0); cap: dataspace {R W X}
     CORE_RAM_FREE,    // cap: dataspace -> nothing. Only by its owner
     CORE_ATTACH,      // address, offset, size, permissions; cap: dataspace -> nothing
+    CORE_DETACH,      // address, size -> nothing
     CORE_SIZE,        // cap: dataspace -> size
     CORE_THREAD_START, // EC selector, priority, slice in us -> thread id
     CORE_THREAD_STOP, // thread id -> nothing
@@ -71,6 +73,7 @@ void core_log(const char *text, size_t size);
 enum status core_ram_alloc(uint64_t size, uint64_t align, uint64_t limit, uint32_t slot, uint64_t *physical) MUST_CHECK;
 enum status core_ram_free(uint32_t slot) MUST_CHECK;
 enum status core_attach(uint32_t slot, uint64_t address, uint64_t offset, uint64_t size, unsigned perms) MUST_CHECK;
+enum status core_detach(uint64_t address, uint64_t size) MUST_CHECK;
 enum status core_size(uint32_t slot, uint64_t *size) MUST_CHECK;
 
 /* Give an EC of this component time. priority is bounded by the component's. */

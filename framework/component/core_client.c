@@ -78,6 +78,16 @@ enum status core_attach(uint32_t slot, uint64_t address, uint64_t offset, uint64
     return dataspace_request(5, slot, perms);
 }
 
+enum status core_detach(uint64_t address, uint64_t size)
+{
+    struct abi_utcb *utcb = utcb_self();
+
+    utcb->word[0] = CORE_DETACH;
+    utcb->word[1] = address;
+    utcb->word[2] = size;
+    return core_request(3, 0);
+}
+
 enum status core_size(uint32_t slot, uint64_t *size)
 {
     struct abi_utcb *utcb = utcb_self();

@@ -114,9 +114,7 @@ enum status memory_attach(struct mapping *memory, uint32_t slot, unsigned perms)
 
 void memory_detach(struct mapping *memory)
 {
-    uint64_t pages = ALIGN_UP(memory->size, PAGE_SIZE) >> PAGE_SHIFT;
-
-    if (hc_remove(SEL_HST, (uint64_t)memory->address >> PAGE_SHIFT, pages) == ABI_OK)
+    if (core_detach((uint64_t)memory->address, memory->size) == STATUS_OK)
         space_free((uint64_t)memory->address, memory->size);
     memory->address = NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Dataspaces over physical memory. */
+#include "framework/core/attachment.h"
 #include "framework/core/dataspace.h"
 #include "framework/message.h"
 #include "lib/align.h"
@@ -113,6 +114,18 @@ enum status dataspace_ram(struct core *core, struct pd *owner, uint64_t size, ui
     return STATUS_OK;
 }
 
+enum status dataspace_page(struct core *core, uint64_t *physical)
+{
+    enum status status = range_take(&core->memory, PAGE_SIZE, PAGE_SIZE, UINT64_MAX, physical);
+
+    if (status != STATUS_OK)
+        return STATUS_QUOTA;
+    status = clear(*physical, PAGE_SIZE);
+    if (status != STATUS_OK)
+        (void)!range_add(&core->memory, *physical, PAGE_SIZE); // back where it was cut out just now
+    return status;
+}
+
 enum status dataspace_fixed(struct core *core, struct pd *owner, enum dataspace_kind kind, uint64_t base, uint64_t bytes,
                             unsigned cache, uint32_t *index)
 {
@@ -139,6 +152,7 @@ void dataspace_end(struct core *core, uint32_t index)
     (void)hc_revoke(ABI_SEL_PHYS, dataspace->base >> PAGE_SHIFT, pages);
     owner->objects_used--;
     if (dataspace->kind == DATASPACE_RAM) {
+        attachment_replace(core, dataspace);
         owner->ram_used -= pages;
         /* There are two nodes for every dataspace that can be, so there is one for this range. */
         (void)!range_add(&core->memory, dataspace->base, dataspace->size);

@@ -12,6 +12,9 @@
 enum status dataspace_ram(struct core *core, struct pd *owner, uint64_t size, uint64_t align, uint64_t limit,
                           uint32_t *index) MUST_CHECK;
 
+/* A zeroed page that is nobody's dataspace, charged to nobody. */
+enum status dataspace_page(struct core *core, uint64_t *physical) MUST_CHECK;
+
 /* Memory that core does not allocate: a boot module or device registers. Nothing is charged but an object. */
 enum status dataspace_fixed(struct core *core, struct pd *owner, enum dataspace_kind kind, uint64_t base, uint64_t bytes,
                             unsigned cache, uint32_t *index) MUST_CHECK;

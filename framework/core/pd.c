@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PDs: their making and their end. */
+#include "framework/core/attachment.h"
 #include "framework/core/dataspace.h"
 #include "framework/core/device.h"
 #include "framework/core/entry.h"
@@ -199,6 +200,7 @@ void pd_destroy(struct core *core, struct pd *pd)
     for (uint32_t sc = 0; sc < SC_MAX; sc++)
         if (core->sc_owner[sc] == pd_index(core, pd) + 1)
             thread_stop(core, pd, sc);
+    attachment_end_all(core, pd);
     dataspace_end_all(core, pd);
     device_end_all(core, pd);
     parent->ram_used -= pd->ram_limit;
@@ -218,12 +220,17 @@ enum status pd_quota(struct pd *parent, struct pd *child, uint64_t give, uint64_
     return STATUS_OK;
 }
 
-void pd_fault(struct core *core, struct pd *pd, const struct abi_event *event, unsigned cpu)
+#define EXCEPTION_PF 14u
+#define PF_PRESENT   1u // of the error code: SDM volume 3, 4.7
+
+bool pd_fault(struct core *core, struct pd *pd, const struct abi_event *event, unsigned cpu)
 {
+    if (event->vector == EXCEPTION_PF && !(event->error & PF_PRESENT) && attachment_replaced(core, pd, event->cr2))
+        return false;
     syslog_print(core, "%s: exception %lu at %lx, error %lx, address %lx, stack %lx, CPU %u", pd->label, event->vector,
                  event->rip, event->error, event->cr2, event->rsp, cpu);
     if (pd->fault.state == CHILD_FAULTED)
-        return;
+        return true;
     pd->fault.state = CHILD_FAULTED;
     pd->fault.vector = event->vector;
     pd->fault.error = event->error;
@@ -234,4 +241,5 @@ void pd_fault(struct core *core, struct pd *pd, const struct abi_event *event, u
         (void)hc_up(pd_slot(core, &core->pd[pd->parent], PD_SLOT_NOTIFY)); // a parent that took it away is not told
     else
         syslog_print(core, "%s has nobody to report to", pd->label);
+    return true;
 }

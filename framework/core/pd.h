@@ -43,8 +43,8 @@ enum status pd_quota(struct pd *parent, struct pd *child, uint64_t give, uint64_
 /* The child of a parent with this id, or NULL. */
 struct pd *pd_child(struct core *core, const struct pd *parent, uint64_t id);
 
-/* A thread of the PD faulted: report, notify the parent. */
-void pd_fault(struct core *core, struct pd *pd, const struct abi_event *event, unsigned cpu);
+/* A thread of the PD faulted: report, notify the parent. False: the cause is gone, and it can go on. */
+bool pd_fault(struct core *core, struct pd *pd, const struct abi_event *event, unsigned cpu);
 
 /* Threads' time. */
 enum status pd_thread_start(struct core *core, struct pd *pd, uint32_t ec, uint64_t priority, uint64_t slice_us,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Core's entry: decode a request, check it, do it, answer. */
 #include "framework/base/entry.h"
+#include "framework/core/attachment.h"
 #include "framework/core/dataspace.h"
 #include "framework/core/device.h"
 #include "framework/core/entry.h"
@@ -80,7 +81,12 @@ static enum status op_attach(struct request *r)
 
     if (!dataspace || (w[4] & ~(uint64_t)perms))
         return STATUS_DENIED;
-    return dataspace_attach(r->core, dataspace, r->pd, w[1], w[2], w[3], (unsigned)w[4]);
+    return attachment_make(r->core, dataspace, r->pd, w[1], w[2], w[3], (unsigned)w[4]);
+}
+
+static enum status op_detach(struct request *r)
+{
+    return attachment_end(r->core, r->pd, r->utcb->word[1], r->utcb->word[2]);
 }
 
 static enum status op_size(struct request *r)
@@ -324,6 +330,7 @@ static const struct operation {
     [CORE_RAM_ALLOC]    = {op_ram_alloc,    4, 0},
     [CORE_RAM_FREE]     = {op_ram_free,     1, 0},
     [CORE_ATTACH]       = {op_attach,       5, 0},
+    [CORE_DETACH]       = {op_detach,       3, 0},
     [CORE_SIZE]         = {op_size,         1, 0},
     [CORE_THREAD_START] = {op_thread_start, 4, 0},
     [CORE_THREAD_STOP]  = {op_thread_stop,  2, 0},
@@ -377,9 +384,8 @@ struct entry_reply core_handle(uint64_t id, uint64_t message)
     mutex_lock(&core->lock);
     r.pd = portal_pd(core, id);
     if (id & PORTAL_FAULT) {
-        if (r.pd)
-            pd_fault(core, r.pd, (const struct abi_event *)r.utcb->word, cpu_self());
-        reply.flags = ABI_REPLY_STOP;
+        if (!r.pd || pd_fault(core, r.pd, (const struct abi_event *)r.utcb->word, cpu_self()))
+            reply.flags = ABI_REPLY_STOP;
         r.utcb->word[0] = 0; // no state to write back
         reply.message = message_descriptor(1, 0);
     } else {

@@ -24,7 +24,8 @@
 #define PD_MAX        256u
 #define DATASPACE_MAX 8192u
 #define SC_MAX        4096u
-#define RANGE_MAX     (2 * DATASPACE_MAX + 256u)
+#define ATTACHMENT_MAX 1024u
+#define RANGE_MAX     (2 * DATASPACE_MAX + 2 * ATTACHMENT_MAX + 256u)
 #define IRQ_MAX       512u
 
 #define CORE_LOCK      0x800u
@@ -87,6 +88,15 @@ struct dataspace {
     uint32_t name;  // of a ROM: offset into core.names
 };
 
+/* Memory of another PD that a PD has mapped (attachment.h). */
+struct attachment {
+    uint64_t address, size;
+    uint64_t page;      // physical; takes the place of the memory when that ends
+    uint32_t dataspace; // index
+    uint16_t pd;        // that mapped it; 0: unused
+    uint16_t perms;
+};
+
 #define PORT_RANGE_MAX 128u
 
 struct port_range {
@@ -105,6 +115,7 @@ struct core {
     struct pd        pd[PD_MAX];
     struct dataspace dataspace[DATASPACE_MAX];
     uint32_t         dataspace_next;
+    struct attachment attachment[ATTACHMENT_MAX];
     uint16_t         sc_owner[SC_MAX]; // PD + 1
     uint16_t         irq_owner[IRQ_MAX];
     struct port_range ports[PORT_RANGE_MAX];

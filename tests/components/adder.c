@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A server with calls: service "adder". A session is a portal; a call adds its words 1 and 2 to the session's sum, which it answers in word 1.
- * A call with word 0 = 1 faults in the handler instead: the client must be told, and the server be restarted.
+ * With it comes a page of shared memory with the number 4711 in it. A call with word 0 = 1 faults in the handler instead: the client must be told, and the server be restarted.
  */
 #include "framework/component.h"
 #include "framework/entrypoint.h"
 #include "framework/parent.h"
 #include "framework/slots.h"
 
-#define SESSIONS 32u
+#define SESSIONS 32u // each takes a page and two objects of the quota
 
 struct adder {
     uint32_t id; // 0: unused
     uint32_t slots;
     uint64_t sum;
     struct portal *portal;
+    struct mapping memory;
 };
 
 static struct server {
@@ -50,19 +51,26 @@ static struct adder *find(uint32_t id)
 static enum status open(const struct session_request *request)
 {
     struct adder *adder = find(0);
-    uint64_t cap;
+    uint64_t caps[2];
     enum status status;
 
     if (!adder)
         return STATUS_QUOTA;
-    status = portal_make(&server.entrypoint, request->cpu, handle, adder, &adder->portal);
+    status = memory_alloc(&adder->memory, PAGE_SIZE, PAGE_SIZE);
     if (status != STATUS_OK)
         return status;
+    status = portal_make(&server.entrypoint, request->cpu, handle, adder, &adder->portal);
+    if (status != STATUS_OK) {
+        memory_free(&adder->memory);
+        return status;
+    }
+    *(uint64_t *)adder->memory.address = 4711;
     adder->id = request->id;
     adder->slots = request->slots;
     adder->sum = 0;
-    cap = message_cap(adder->portal->selector, ABI_PERM_PT_CALL);
-    return service_answer(request->id, STATUS_OK, NULL, &cap, 1);
+    caps[0] = message_cap(adder->portal->selector, ABI_PERM_PT_CALL);
+    caps[1] = message_cap(adder->memory.slot, ABI_PERM_MEM_R | ABI_PERM_MEM_W);
+    return service_answer(request->id, STATUS_OK, NULL, caps, 2);
 }
 
 static void end(uint32_t id)
@@ -72,6 +80,7 @@ static void end(uint32_t id)
     if (!adder)
         return;
     portal_end(adder->portal);
+    memory_free(&adder->memory);
     slots_remove(adder->slots, SESSION_CLIENT_CAPS);
     adder->id = 0;
 }

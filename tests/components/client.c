@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A client of the adder: sessions apart from each other, many openings, a second CPU, the server's death in a call, and its return. */
+#include "framework/core.h"
 #include "framework/hypercall.h"
+#include "framework/memory.h"
 #include "framework/message.h"
 #include "framework/parent.h"
 #include "framework/thread.h"
@@ -86,17 +88,51 @@ static void test_cpu(struct checks *c)
     CHECK(c, status == STATUS_OK && thread_join(&thread, 0) == STATUS_OK && sum == 42, "a session from there (%lu)", sum);
 }
 
+static uint64_t *shared(struct checks *c, const struct session *session, struct mapping *memory)
+{
+    CHECK(c, session->caps == 2 && memory_attach(memory, session->slots + 1, ABI_PERM_MEM_R | ABI_PERM_MEM_W) == STATUS_OK,
+          "shared memory");
+    return memory->address;
+}
+
+/* Memory of a server that ends its session, and of one that dies: the client goes on. */
+static void test_shared(struct checks *c)
+{
+    struct session session;
+    struct mapping memory;
+    struct core_quota before, after;
+    uint64_t *word;
+
+    CHECK(c, core_quota(&before) == STATUS_OK, "quota");
+    CHECK(c, open(&session) == STATUS_OK, "a session");
+    word = shared(c, &session, &memory);
+    CHECK(c, *word == 4711, "what the server wrote");
+    session_close(&session);
+    while (*(volatile uint64_t *)word == 4711)
+        ;
+    CHECK(c, *word == 0, "the closed session's memory is empty");
+    *word = 1;
+    CHECK(c, *word == 1, "and can be written");
+    memory_detach(&memory);
+    CHECK(c, core_quota(&after) == STATUS_OK && before.ram_used == after.ram_used && before.objects_used == after.objects_used,
+          "nothing of the quota is lost");
+}
+
 static void test_death(struct checks *c)
 {
     struct session session, again;
-    uint64_t sum;
+    struct mapping memory;
+    uint64_t sum, *word;
 
     CHECK(c, open(&session) == STATUS_OK, "a session");
+    word = shared(c, &session, &memory);
     CHECK(c, add(&session, 1, 0, 0, &sum) == STATUS_ABORTED, "a call that kills the server is aborted");
     CHECK(c, hc_down(session.notify, ABI_SM_ALL, 0) == ABI_OK, "the client is signalled");
     while (session_update(&session, NULL) == SESSION_OPEN)
         (void)hc_down(session.notify, ABI_SM_ALL, 0);
     CHECK(c, session_update(&session, NULL) == SESSION_CLOSED, "the session is closed");
+    *word += 1;
+    CHECK(c, *word == 1, "the dead server's memory is there, but empty");
     CHECK(c, open(&again) == STATUS_OK, "a session with the restarted server");
     CHECK(c, add(&again, 0, 1, 1, &sum) == STATUS_OK && sum == 2, "it works");
     session_close(&session);
@@ -110,6 +146,7 @@ int main(void)
     test_sums(&checks);
     test_many(&checks);
     test_cpu(&checks);
+    test_shared(&checks);
     test_death(&checks);
     return checks_done(&checks);
 }

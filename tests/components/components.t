@@ -21,7 +21,7 @@ configuration()
     echo '  <route><service name="ROM" label="hello"><parent label="test-hello"/></service></route></start>'
     echo '<start name="client" binary="test-client" ram="2M" cpu="all">'
     echo '  <route><service name="adder"><child name="adder"/></service></route></start>'
-    echo '<start name="adder" binary="test-adder" ram="2M" cpu="all" priority="40" restart="on-fault">'
+    echo '<start name="adder" binary="test-adder" ram="2M" objects="200" cpu="all" priority="40" restart="on-fault">'
     echo '  <provides><service name="adder"/></provides></start>'
     echo '<start name="nest" binary="test-nest" ram="8M" kernel="2M" objects="64" priority="25" authority="children rom"/>'
     for n in $hammers; do
