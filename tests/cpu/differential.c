@@ -565,6 +565,7 @@ int main(void)
     tap_note("forms: %u compared, %u lacking in this processor, %u only outside 64-bit code, %u tested elsewhere, "
              "%u decoded but not executed", forms, lacking, other_mode, elsewhere, none);
     ok(t.wrong == 0, "%lu states of %u forms: the same as on this processor", states, forms);
+    free(t.state);
     ok(unreached == 0, "at least %u states for every form", STATES);
     return tap_done();
 }

@@ -257,5 +257,6 @@ int main(void)
     test_real();
     test_adjust();
     test_system();
+    guest_free(&g);
     return tap_done();
 }

@@ -66,6 +66,20 @@ void guest_init(struct guest *g)
     guest_reset(g, GUEST_LONG, 0);
 }
 
+void guest_free(struct guest *g)
+{
+    free(g->ram);
+    free(g->state);
+}
+
+void guest_join(struct guest *g, const struct guest *other)
+{
+    *g = *other;
+    g->state = aligned_alloc(4096, sizeof *g->state);
+    memcpy(g->state, other->state, sizeof *g->state);
+    interp_init(&g->interp, g->state, &ops, g, 40);
+}
+
 static void put_descriptor(struct guest *g, unsigned index, unsigned attr, uint32_t base, uint32_t limit)
 {
     uint64_t raw = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xff) << 40 |

@@ -37,6 +37,9 @@ enum guest_mode { GUEST_REAL, GUEST_PROTECTED32, GUEST_LONG };
 enum guest_paging { PAGING_NONE, PAGING_32, PAGING_PAE, PAGING_64 };
 
 void guest_init(struct guest *g);
+void guest_free(struct guest *g);
+/* Another vCPU on the same memory. */
+void guest_join(struct guest *g, const struct guest *other);
 /* Power-on state of the mode, with flat segments at privilege cpl, code at GUEST_CODE, stack at GUEST_STACK. */
 void guest_reset(struct guest *g, enum guest_mode mode, unsigned cpl);
 /* Empty tables of the kind, CR0, CR3, CR4, EFER to go with them. */

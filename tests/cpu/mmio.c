@@ -188,5 +188,6 @@ int main(void)
     test_vectors();
     test_ports();
     test_groups();
+    guest_free(&g);
     return tap_done();
 }

@@ -3,7 +3,6 @@
 #include "tests/cpu/native.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
@@ -107,9 +106,9 @@ void native_init(void)
 {
     static const int signals[] = {SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP};
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    stack_t stack = {.ss_size = 1 << 18};
+    static uint8_t memory[1 << 18];
+    stack_t stack = {.ss_sp = memory, .ss_size = sizeof memory};
 
-    stack.ss_sp = malloc(stack.ss_size);
     sigaltstack(&stack, NULL);
     for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
         sigaction(signals[i], &action, NULL);

@@ -192,5 +192,6 @@ int main(void)
     test_large();
     test_tables_elsewhere();
     test_cache();
+    guest_free(&g);
     return tap_done();
 }
