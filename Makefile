@@ -17,13 +17,18 @@ MODULES := $(sort $(shell find abi lib kernel framework drivers services vmm hos
              -name module.mk 2>/dev/null))
 include $(MODULES)
 
-.PHONY: all clean help
+# What an image is made of, without the tests' own programs.
+SYSTEM := $(addprefix $(O)/bin/,core init uart rtc terminal vmm)
+
+.PHONY: all system clean help
 all: $(ALL)
+system: $(O)/graft.elf32 $(SYSTEM)
 clean:
 	rm -rf build
 help:
 	@sed -n 's/^# help: //p' Makefile mk/*.mk $(MODULES)
 # help: make                 build everything for this MODE
+# help: make system          build only what an image is made of
 # help: make clean           remove all that was built
 # help: MODE=release|debug|asan|tsan|cov|fuzz, CC=gcc|clang select the build
 
