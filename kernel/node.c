@@ -57,7 +57,7 @@ bool reserve_frames(struct reserve *reserve)
         void *frame = frame_alloc(reserve->space->object.owner, 1);
         if (!frame)
             return false;
-        frame_list_push(&reserve->frames, frame, 1);
+        frame_list_push(&reserve->frames, frame);
     }
     return true;
 }

@@ -124,7 +124,7 @@ static void clear(uint64_t *root, uint64_t page, unsigned leaf_level, uint64_t n
         if (info->used || level == LEVELS - 1)
             break;
         path[level + 1][index_of(page, level + 1)] = 0;
-        frame_list_push(tables, path[level], 1);
+        frame_list_push(tables, path[level]);
         n = 1;
     }
 }

@@ -1,37 +1,52 @@
 /* SPDX-License-Identifier: MIT */
-/* The pool of kernel memory: a bitmap of frames and a few bytes about each. */
+/* The pool of kernel memory: free frames in a list, and a few bytes about each frame. */
 #include "kernel/pool.h"
 
 #include "kernel/assert.h"
 #include "kernel/pd.h"
-#include "lib/bitmap.h"
 #include "lib/string.h"
 
-struct pool {
+static struct {
     char *memory;
     uint64_t phys;
-    uint64_t frames;
-    uint64_t free;
-    uint64_t hint;          // where to look first
-    struct frame_list ready; // frames that were freed lately, for a quick reuse; taken in the map
-    unsigned ready_count;
-    uint64_t fail_at;       // assertion build
-    uint64_t *map;          // 1: taken
-    struct frame_info *info;
-};
+    uint32_t frames;
+    uint32_t free;
+    uint64_t fail_at;        // assertion build
+    struct frame_info *info; // of each frame, and one more: the head of the free ones
+} pool;
 
-static struct pool pool;
+static void link_free(uint32_t n)
+{
+    struct frame_info *head = &pool.info[pool.frames];
+
+    pool.info[n].next = head->next;
+    pool.info[n].prev = pool.frames;
+    pool.info[head->next].prev = n;
+    head->next = n;
+    pool.info[n].payer = NULL;
+    pool.free++;
+}
+
+static void unlink_free(uint32_t n)
+{
+    pool.info[pool.info[n].prev].next = pool.info[n].next;
+    pool.info[pool.info[n].next].prev = pool.info[n].prev;
+    pool.free--;
+}
 
 void pool_init(void *memory, uint64_t phys, uint64_t frames)
 {
-    uint64_t map_bytes = BITMAP_WORDS(frames) * 8;
-    uint64_t own = (map_bytes + frames * sizeof(struct frame_info) + FRAME_SIZE - 1) / FRAME_SIZE;
+    uint64_t bytes = (frames + 1) * sizeof(struct frame_info), own = ALIGN_UP(bytes, (uint64_t)FRAME_SIZE) / FRAME_SIZE;
 
     memset(memory, 0, own * FRAME_SIZE);
-    pool = (struct pool){.memory = memory, .phys = phys, .frames = frames, .free = frames - own, .hint = own};
-    pool.map = memory; // no frame is clean at first
-    pool.info = (struct frame_info *)(void *)(pool.memory + map_bytes);
-    bitmap_set_range(pool.map, 0, own);
+    pool.memory = memory;
+    pool.phys = phys;
+    pool.frames = (uint32_t)frames;
+    pool.free = 0;
+    pool.info = memory;
+    pool.info[frames] = (struct frame_info){.next = pool.frames, .prev = pool.frames};
+    for (uint32_t n = pool.frames; n-- > own;)
+        link_free(n);
 }
 
 uint64_t pool_free(void)
@@ -68,73 +83,36 @@ bool pool_fails(void)
 #endif
 }
 
-struct frame_info *frame_info(const void *frame)
+/* The first of `count` free frames in a row; those of the bookkeeping at the start have no payer, but are not free. */
+static uint32_t find(unsigned count)
 {
-    return &pool.info[(uint64_t)((const char *)frame - pool.memory) / FRAME_SIZE];
-}
+    uint32_t run = 0;
 
-void frame_list_push(struct frame_list *list, void *memory, unsigned count)
-{
-    struct frame_info *info = frame_info(memory);
-
-    info->next = list->first;
-    info->count = (uint8_t)count;
-    list->first = (uint32_t)(info - pool.info) + 1;
-}
-
-void *frame_list_pop(struct frame_list *list)
-{
-    if (!list->first)
-        return NULL;
-    uint32_t n = list->first - 1;
-    list->first = pool.info[n].next;
-    return pool.memory + (uint64_t)n * FRAME_SIZE;
-}
-
-#define READY_MAX 64u
-
-/* Back into the map, so that they can be parts of longer pieces. */
-static void flush_ready(void)
-{
-    for (void *frame; (frame = frame_list_pop(&pool.ready)) != NULL; pool.ready_count--)
-        bitmap_clear(pool.map, (uint64_t)((char *)frame - pool.memory) / FRAME_SIZE);
-}
-
-static uint64_t find(unsigned count)
-{
-    if (count > 1) {
-        uint64_t piece = bitmap_find_clear_range(pool.map, pool.frames, count, 1);
-        if (piece != BITMAP_NONE)
-            return piece;
-        flush_ready();
-        return bitmap_find_clear_range(pool.map, pool.frames, count, 1);
+    if (count == 1)
+        return pool.info[pool.frames].next;
+    for (uint32_t n = 0; n < pool.frames; n++) {
+        bool is_free = !pool.info[n].payer && pool.info[n].next;
+        run = is_free ? run + 1 : 0;
+        if (run == count)
+            return n - count + 1;
     }
-    uint64_t n = bitmap_find_clear(pool.map, pool.frames, pool.hint);
-    return n != BITMAP_NONE ? n : bitmap_find_clear(pool.map, pool.frames, 0);
+    return pool.frames;
 }
 
 void *frame_take(struct pd *payer, unsigned count)
 {
     if (pool_fails() || !account_has(&payer->account, count))
         return NULL;
-    void *memory = count == 1 ? frame_list_pop(&pool.ready) : NULL;
-    if (memory) {
-        pool.ready_count--;
-    } else {
-        uint64_t n = find(count);
-        if (n == BITMAP_NONE)
-            return NULL;
-        if (count == 1)
-            pool.hint = n + 1;
-        bitmap_set_range(pool.map, n, count);
-        memory = pool.memory + n * FRAME_SIZE;
+    uint32_t first = find(count);
+    if (first == pool.frames)
+        return NULL;
+    for (uint32_t n = first; n < first + count; n++) {
+        unlink_free(n);
+        pool.info[n].payer = payer;
+        pool.info[n].used = 0;
     }
-    pool.free -= count;
     payer->account.used += count;
-    struct frame_info *info = frame_info(memory);
-    info->payer = payer;
-    info->used = 0;
-    return memory;
+    return pool.memory + (uint64_t)first * FRAME_SIZE;
 }
 
 void *frame_alloc(struct pd *payer, unsigned count)
@@ -152,25 +130,42 @@ void *frame_alloc(struct pd *payer, unsigned count)
 
 void frame_free(void *memory, unsigned count)
 {
-    struct pd *payer = frame_info(memory)->payer;
-    uint64_t n = (uint64_t)((char *)memory - pool.memory) / FRAME_SIZE;
+    struct frame_info *info = frame_info(memory);
+    uint32_t first = (uint32_t)(info - pool.info);
 
-    ASSERT(n + count <= pool.frames && bitmap_test(pool.map, n) && payer->account.used >= count);
-    if (count == 1 && pool.ready_count < READY_MAX) {
-        frame_list_push(&pool.ready, memory, 1);
-        pool.ready_count++;
-    } else {
-        bitmap_clear_range(pool.map, n, count);
-        pool.hint = MIN(pool.hint, n);
-    }
-    pool.free += count;
-    payer->account.used -= count;
+    ASSERT(first + count <= pool.frames && info->payer && info->payer->account.used >= count);
+    info->payer->account.used -= count;
+    for (unsigned i = 0; i < count; i++)
+        link_free(first + i);
+}
+
+struct frame_info *frame_info(const void *frame)
+{
+    return &pool.info[(uint64_t)((const char *)frame - pool.memory) / FRAME_SIZE];
+}
+
+void frame_list_push(struct frame_list *list, void *memory)
+{
+    struct frame_info *info = frame_info(memory);
+
+    info->next = list->first;
+    list->first = (uint32_t)(info - pool.info);
+}
+
+void *frame_list_pop(struct frame_list *list)
+{
+    uint32_t n = list->first;
+
+    if (!n)
+        return NULL;
+    list->first = pool.info[n].next;
+    return pool.memory + (uint64_t)n * FRAME_SIZE;
 }
 
 void frame_list_free(struct frame_list *list)
 {
     for (void *frame; (frame = frame_list_pop(list)) != NULL;) {
-        frame_free(frame, frame_info(frame)->count);
+        frame_free(frame, 1);
         frame_info(frame)->clean = true;
     }
 }

@@ -14,16 +14,18 @@ struct pd;
 
 /* What the kernel knows of a frame beside its content. */
 struct frame_info {
-    struct pd *payer;
-    uint32_t next;  // frame list: number of the next frame
-    uint16_t used;  // page or capability table: entries in use
-    uint8_t count;  // of frames in this piece, while it is on a list
-    bool clean;     // free, and all zero already
+    struct pd *payer;    // NULL: free
+    uint32_t next, prev; // lists of frames, by number; frame 0 is never on one
+    uint16_t used;       // page or capability table: entries in use
+    bool clean;          // free, and all zero already
 };
 
-/* Frames of tables that wait for a grace period or are reserved: they are all zero. A zeroed list is empty. */
+/*
+ * Frames of tables that wait for a grace period or are reserved: they are all zero. A zeroed list is
+ * empty.
+ */
 struct frame_list {
-    uint32_t first; // number + 1
+    uint32_t first;
 };
 
 /* `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken for bookkeeping. */
@@ -35,7 +37,7 @@ void *frame_take(struct pd *payer, unsigned count);
 void frame_free(void *memory, unsigned count);
 
 struct frame_info *frame_info(const void *frame);
-void frame_list_push(struct frame_list *list, void *memory, unsigned count);
+void frame_list_push(struct frame_list *list, void *memory);
 void *frame_list_pop(struct frame_list *list);
 void frame_list_free(struct frame_list *list);
 

@@ -104,7 +104,7 @@ static void unmap_capability(const struct node *node, struct frame_list *tables)
 
     (*entry)[node->rb.key % TABLE_SIZE] = 0;
     if (--frame_info(*entry)->used == 0) {
-        frame_list_push(tables, *entry, 1);
+        frame_list_push(tables, *entry);
         *entry = NULL;
     }
 }
