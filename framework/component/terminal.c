@@ -32,25 +32,73 @@ static bool rings_init(struct ring *output, struct ring *input, uint8_t *memory)
            ring_init(input, memory + TERMINAL_INPUT, TERMINAL_RING, 1) == RING_OK;
 }
 
-enum status terminal_open(struct terminal *terminal, const char *label, uint32_t notify, uint64_t deadline)
+static volatile uint32_t *alive_word(const struct mapping *memory)
+{
+    return (volatile uint32_t *)((uint64_t)memory->address + TERMINAL_ALIVE);
+}
+
+enum status terminal_request(struct terminal *terminal, const char *label, uint32_t notify)
 {
     struct session_arguments arguments = {
-        .service = "terminal", .label = label, .cap = {notify}, .perms = {ABI_PERM_SM_UP}, .caps = 1,
+        .service = "terminal", .label = label, .cap = {notify}, .perms = {ABI_PERM_SM_UP}, .caps = 1, .notify = notify,
     };
-    enum status status = session_open(&terminal->session, &arguments, deadline);
+
+    return session_request(&terminal->session, &arguments);
+}
+
+static MUST_CHECK enum status terminal_attach(struct terminal *terminal)
+{
+    enum status status = STATUS_INVALID;
+
+    terminal->server = terminal->session.slots + 1;
+    if (terminal->session.caps == 2)
+        status = memory_attach(&terminal->memory, terminal->session.slots, ABI_PERM_MEM_R | ABI_PERM_MEM_W);
+    if (status != STATUS_OK)
+        return status;
+    if (terminal->memory.size >= TERMINAL_MEMORY &&
+        rings_init(&terminal->output, &terminal->input, terminal->memory.address))
+        return STATUS_OK;
+    memory_detach(&terminal->memory);
+    return STATUS_INVALID;
+}
+
+enum status terminal_poll(struct terminal *terminal)
+{
+    enum status status;
+
+    switch (session_update(&terminal->session, &status)) {
+    case SESSION_PENDING:
+        return STATUS_PENDING;
+    case SESSION_OPEN:
+        status = terminal_attach(terminal);
+        break;
+    default:
+        status = status == STATUS_OK ? STATUS_ABORTED : status;
+    }
+    if (status != STATUS_OK)
+        session_close(&terminal->session);
+    return status;
+}
+
+enum status terminal_open(struct terminal *terminal, const char *label, uint32_t notify, uint64_t deadline)
+{
+    enum status status = terminal_request(terminal, label, notify);
 
     if (status != STATUS_OK)
         return status;
-    terminal->server = terminal->session.slots + 1;
-    status = terminal->session.caps == 2
-        ? memory_attach(&terminal->memory, terminal->session.slots, ABI_PERM_MEM_R | ABI_PERM_MEM_W) : STATUS_INVALID;
-    if (status == STATUS_OK && terminal->memory.size >= TERMINAL_MEMORY &&
-        rings_init(&terminal->output, &terminal->input, terminal->memory.address))
-        return STATUS_OK;
-    if (status == STATUS_OK)
-        memory_detach(&terminal->memory);
-    session_close(&terminal->session);
-    return status != STATUS_OK ? status : STATUS_INVALID;
+    while ((status = terminal_poll(terminal)) == STATUS_PENDING) {
+        status = status_of(hc_down(notify, ABI_SM_ALL, deadline));
+        if (status == STATUS_OK)
+            continue;
+        session_close(&terminal->session);
+        break;
+    }
+    return status;
+}
+
+bool terminal_lost(const struct terminal *terminal)
+{
+    return *alive_word(&terminal->memory) == 0;
 }
 
 void terminal_close(struct terminal *terminal)
@@ -87,6 +135,7 @@ enum status terminal_peer_open(struct terminal_peer *peer, const struct session_
         slots_remove(request->slots, SESSION_CLIENT_CAPS);
         return status;
     }
+    *alive_word(&peer->memory) = 1;
     peer->client = request->cap[0];
     peer->slots = request->slots;
     memcpy(peer->label, request->label, sizeof peer->label);

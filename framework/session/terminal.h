@@ -4,7 +4,8 @@
  *
  * Open: word 0 of the request unused; capability: an SM {UP} of the client, signalled when there is input or room for output again.
  * Answer: capabilities: the dataspace {R W}, which the server owns, and an SM {UP} of the server, to be signalled after output was put or input
- * taken. Layout: the ring to the server at 0, the ring to the client at TERMINAL_INPUT. Either side may be hostile: lib/ring.h bounds it.
+ * taken. Layout: the ring to the server at 0, the ring to the client at TERMINAL_INPUT, and at TERMINAL_ALIVE a word that the server has set: it reads 0
+ * when the server has ended (core puts empty pages in the place of its memory). Either side may be hostile: lib/ring.h bounds it.
  */
 #ifndef FRAMEWORK_SESSION_TERMINAL_H
 #define FRAMEWORK_SESSION_TERMINAL_H
@@ -15,9 +16,10 @@
 
 #define TERMINAL_RING   16384u // bytes each way, entries of 1 byte
 #define TERMINAL_INPUT  20480u // offset of the second ring
+#define TERMINAL_ALIVE  40896u
 #define TERMINAL_MEMORY 40960u
 _Static_assert(sizeof(struct ring_shared) + TERMINAL_RING <= TERMINAL_INPUT, "layout");
-_Static_assert(TERMINAL_INPUT + sizeof(struct ring_shared) + TERMINAL_RING <= TERMINAL_MEMORY, "layout");
+_Static_assert(TERMINAL_INPUT + sizeof(struct ring_shared) + TERMINAL_RING <= TERMINAL_ALIVE, "layout");
 
 /* --- Client. One thread at a time for each direction. --- */
 
@@ -28,9 +30,19 @@ struct terminal {
     uint32_t       server; // SM to signal
 };
 
-/* notify: selector of an SM {UP} of the caller. deadline: absolute TSC, 0 for none. */
+/*
+ * notify: selector of an SM {UP, DOWN} of the caller, signalled for input, room, and the end of the session. terminal_open() waits on it
+ * until the server has answered: look at everything else afterwards. deadline: absolute TSC, 0 for none.
+ */
 enum status terminal_open(struct terminal *terminal, const char *label, uint32_t notify, uint64_t deadline) MUST_CHECK;
 void terminal_close(struct terminal *terminal);
+
+/* The same without waiting: after the request and at each signal, terminal_poll() says OK, PENDING, or a failure (it is closed then). */
+enum status terminal_request(struct terminal *terminal, const char *label, uint32_t notify) MUST_CHECK;
+enum status terminal_poll(struct terminal *terminal) MUST_CHECK;
+
+/* The server has ended: reads and writes take nothing any more. Another terminal may be requested; this one stays valid until closed. */
+bool terminal_lost(const struct terminal *terminal);
 
 /* Return how many bytes were taken; terminal_flush() tells the server. */
 size_t terminal_write(struct terminal *terminal, const void *bytes, size_t size);

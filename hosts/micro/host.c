@@ -165,11 +165,36 @@ static void read_input(struct host *host)
     size_t size;
 
     /* The rest of what the guest refuses stays in the ring: take only what it takes. */
-    while ((size = ring_used(&host->terminal.input)) != 0) {
-        size = terminal_read(&host->terminal, bytes, 1);
+    while ((size = ring_used(&host->terminal->input)) != 0) {
+        size = terminal_read(host->terminal, bytes, 1);
         if (size == 0 || vm_console_input(host->vm, HOST_CONSOLE_COM1, bytes, size) == 0)
             break;
     }
+}
+
+/*
+ * The terminal's server has ended: ask for another one, without waiting, and output is lost meanwhile as on a line without a listener. The
+ * old rings stay mapped, since a vCPU's thread may be writing to them.
+ */
+static void check_terminal(struct host *host)
+{
+    enum status status;
+
+    if (!host->next) {
+        host->next = heap_alloc(sizeof *host->next);
+        if (!host->next || terminal_request(host->next, "", host->wake) != STATUS_OK) {
+            host->terminal = NULL;
+            log_print("the terminal is lost");
+            return;
+        }
+    }
+    status = terminal_poll(host->next);
+    if (status == STATUS_PENDING)
+        return;
+    host->terminal = status == STATUS_OK ? host->next : NULL;
+    host->next = NULL;
+    host->refused = 1; // what waited for room can go on
+    log_print("the terminal is %s", status == STATUS_OK ? "back" : "lost");
 }
 
 static void device_work(struct host *host)
@@ -178,14 +203,16 @@ static void device_work(struct host *host)
         host->deadline = HOST_FOREVER;
         vm_timer_due(host->vm);
     }
-    if (!host->has_terminal)
+    if (host->terminal && terminal_lost(host->terminal))
+        check_terminal(host);
+    if (!host->terminal)
         return;
     read_input(host);
     if (host->unflushed) {
         host->unflushed = 0;
-        terminal_flush(&host->terminal);
+        terminal_flush(host->terminal);
     }
-    if (host->refused && ring_free(&host->terminal.output) != 0) {
+    if (host->refused && ring_free(&host->terminal->output) != 0) {
         host->refused = 0;
         vm_console_ready(host->vm, HOST_CONSOLE_COM1);
     }
@@ -218,11 +245,12 @@ void host_vm_ended(struct host *host)
 
 size_t host_console_write(struct host *host, enum host_console console, const uint8_t *bytes, size_t n)
 {
+    struct terminal *terminal = host->terminal;
     size_t taken;
 
-    if (console != HOST_CONSOLE_COM1 || !host->has_terminal)
+    if (console != HOST_CONSOLE_COM1 || !terminal || terminal_lost(terminal))
         return n; // nobody listens
-    taken = terminal_write(&host->terminal, bytes, n);
+    taken = terminal_write(terminal, bytes, n);
     if (!host->unflushed) {
         host->unflushed = 1;
         wake_before(host, tsc_now() + ticks_of_us(HOST_FLUSH_US));

@@ -33,8 +33,8 @@ struct host {
     _Atomic uint64_t deadline;      // the timer's; HOST_FOREVER: none
     _Atomic uint64_t sleeping;      // until when the device thread sleeps; 0: it is awake
     _Atomic uint32_t ended;
-    struct terminal terminal;
-    bool            has_terminal;
+    struct terminal *_Atomic terminal; // NULL: none was to be had
+    struct terminal *next;          // requested since the present one was lost, or NULL
     _Atomic uint32_t unflushed;     // there is output that the terminal has not been told of
     _Atomic uint32_t refused;       // output found no room
     uint64_t        wall_ns;        // wall clock at tick 0 of the TSC

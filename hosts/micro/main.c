@@ -165,12 +165,14 @@ static int report_end(void)
 
 int main(void)
 {
+    static struct terminal terminal;
     uint64_t fault_at = HOST_FOREVER;
 
     if (host_init(&host) != STATUS_OK || !read_config())
         return EXIT_SETUP;
-    host.has_terminal = terminal_open(&host.terminal, "", host.wake, 0) == STATUS_OK;
-    if (!host.has_terminal)
+    if (terminal_open(&terminal, "", host.wake, 0) == STATUS_OK)
+        host.terminal = &terminal;
+    else
         log_print("no terminal: the guest's serial line goes nowhere");
     read_clock();
     if (!create_vm() || !start_vcpus())
@@ -183,7 +185,7 @@ int main(void)
     }
     for (unsigned i = 0; i < config.vcpus; i++)
         (void)!thread_join(&vcpu_thread[i], 0);
-    if (host.has_terminal)
-        terminal_flush(&host.terminal);
+    if (host.terminal)
+        terminal_flush(host.terminal);
     return report_end();
 }

@@ -30,6 +30,8 @@ struct client {
 struct multiplexer {
     uint32_t signal;
     struct terminal line;                // the terminal that all share
+    bool line_came_back;
+    bool has_line;                       // else it has been asked for: its driver is not there, or not yet again
     const struct syslog_shared *log;
     uint64_t log_position;
     struct screen screen[SCREENS];
@@ -43,7 +45,8 @@ struct multiplexer {
 /* Output to the shared line: it takes what has room; the screens keep the rest. */
 static void line_print(struct multiplexer *m, const char *text)
 {
-    terminal_write(&m->line, text, strlen(text));
+    if (m->has_line)
+        terminal_write(&m->line, text, strlen(text));
 }
 
 static void show_front(struct multiplexer *m)
@@ -113,13 +116,38 @@ static void key(struct multiplexer *m, uint8_t byte)
     }
 }
 
+/* The line's driver may end and come back; the clients notice nothing but the pause. */
+static void check_line(struct multiplexer *m)
+{
+    enum status status;
+
+    if (m->has_line && terminal_lost(&m->line)) {
+        m->has_line = false;
+        m->line_came_back = true;
+        terminal_close(&m->line);
+        log_print("the line is gone");
+        if (terminal_request(&m->line, "line", m->signal) != STATUS_OK)
+            log_print("and cannot be asked for again");
+    }
+    if (m->has_line || !m->line.session.id)
+        return;
+    status = terminal_poll(&m->line);
+    if (status == STATUS_PENDING)
+        return;
+    m->has_line = status == STATUS_OK;
+    if (m->has_line && m->line_came_back)
+        show_front(m);
+    if (!m->has_line)
+        log_print("no line: %s", status_name(status));
+}
+
 static void read_line(struct multiplexer *m)
 {
     uint8_t bytes[64];
     size_t size;
     bool any = false;
 
-    while ((size = terminal_read(&m->line, bytes, sizeof bytes)) != 0) {
+    while (m->has_line && (size = terminal_read(&m->line, bytes, sizeof bytes)) != 0) {
         m->keyed = true;
         for (size_t i = 0; i < size; i++)
             key(m, bytes[i]);
@@ -159,14 +187,15 @@ static void show(struct multiplexer *m)
     const char *bytes;
     size_t size;
 
-    while ((size = screen_unshown(s, &bytes)) != 0) {
+    while (m->has_line && (size = screen_unshown(s, &bytes)) != 0) {
         size_t taken = terminal_write(&m->line, bytes, size);
 
         screen_shown(s, taken);
         if (taken < size)
             break; // the line signals when it has room
     }
-    terminal_flush(&m->line);
+    if (m->has_line)
+        terminal_flush(&m->line);
 }
 
 static unsigned free_screen(const struct multiplexer *m, const char *label)
@@ -253,7 +282,7 @@ static enum status start(struct multiplexer *m)
         (status = memory_attach(&log, log.slot, ABI_PERM_MEM_R)) != STATUS_OK)
         return status;
     m->log = log.address;
-    if ((status = terminal_open(&m->line, "line", m->signal, 0)) != STATUS_OK)
+    if ((status = terminal_request(&m->line, "line", m->signal)) != STATUS_OK)
         return status;
     return service_announce(m->signal);
 }
@@ -270,6 +299,7 @@ int main(void)
     }
     do {
         serve(m);
+        check_line(m);
         read_line(m);
         collect(m);
         show(m);
