@@ -120,7 +120,7 @@ enum abi_status interrupt_route(unsigned source, unsigned cpu, unsigned flags, u
     return status;
 }
 
-static void set_mask(unsigned source, bool masked)
+void interrupt_set_mask(unsigned source, bool masked)
 {
     if (source >= pin_count || !routes[source].vector)
         return;
@@ -129,21 +129,11 @@ static void set_mask(unsigned source, bool masked)
     spinlock_unlock(&route_lock);
 }
 
-void interrupt_mask(unsigned source)
-{
-    set_mask(source, true);
-}
-
-void interrupt_unmask(unsigned source)
-{
-    set_mask(source, false);
-}
-
 static void device_interrupt(unsigned vector)
 {
     unsigned source = cpu_self()->vector_source[vector - VECTOR_DEVICE];
     if (source && interrupt_is_level(source - 1))
-        interrupt_mask(source - 1);
+        interrupt_set_mask(source - 1, true);
     local_apic_eoi();
     if (source)
         interrupt_fired(source - 1);
@@ -195,9 +185,7 @@ void interrupt_fatal(const struct frame *frame)
 {
     uint64_t cr2;
     __asm__ volatile("movq %%cr2, %0" : "=r"(cr2));
-    panic("exception %lu error %lx rip %lx rsp %lx rflags %lx cr2 %lx\n"
-          "rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx",
-          frame->vector, frame->error, frame->rip, frame->rsp, frame->rflags, cr2, frame->rax, frame->rbx, frame->rcx,
-          frame->rdx, frame->rsi, frame->rdi, frame->rbp, frame->r8, frame->r9, frame->r10, frame->r11, frame->r12, frame->r13,
-          frame->r14, frame->r15);
+    panic("exception %lu error %lx rip %lx rsp %lx rflags %lx cr2 %lx rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx", frame->vector,
+          frame->error, frame->rip, frame->rsp, frame->rflags, cr2, frame->rax, frame->rbx, frame->rcx, frame->rdx, frame->rsi,
+          frame->rdi);
 }

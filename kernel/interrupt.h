@@ -3,7 +3,7 @@
  * Interrupt sources and inter-processor interrupts.
  *
  * Sources are numbered: I/O APIC pins first (global system interrupts 0 to pin_count - 1), then message-signalled ones. When a source fires, the CPU
- * it is routed to calls interrupt_fired(source) (kernel/trap.h); a level-triggered pin is masked by then and needs interrupt_unmask(); edges
+ * it is routed to calls interrupt_fired(source) (kernel/trap.h); a level-triggered pin is masked by then and needs interrupt_set_mask(); edges
  * (pins and messages) are never masked by firing. Safe on any CPU.
  */
 #ifndef KERNEL_INTERRUPT_H
@@ -25,8 +25,7 @@ void interrupt_init(unsigned pins);
 enum abi_status interrupt_route(unsigned source, unsigned cpu, unsigned flags, uint64_t *address, uint64_t *data)
     __attribute__((warn_unused_result));
 /* Nothing for messages and for pins that are not routed. */
-void interrupt_mask(unsigned source);
-void interrupt_unmask(unsigned source);
+void interrupt_set_mask(unsigned source, bool masked);
 bool interrupt_is_level(unsigned source);
 unsigned interrupt_pin_count(void);
 unsigned interrupt_msi_count(void);

@@ -16,8 +16,6 @@
 #define REG_ICR_LOW 0x30u
 #define REG_ICR_HIGH 0x31u
 #define REG_LVT_TIMER 0x32u
-#define REG_LVT_THERMAL 0x33u
-#define REG_LVT_PERF  0x34u
 #define REG_LVT_LINT0 0x35u
 #define REG_LVT_LINT1 0x36u
 #define REG_LVT_ERROR 0x37u
@@ -96,11 +94,6 @@ void local_apic_init(struct cpu *cpu)
     enable();
     local_apic_write(REG_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
     local_apic_write(REG_TPR, 0);
-    unsigned last_lvt = local_apic_read(3) >> 16 & 0xff;
-    if (last_lvt >= 5)
-        local_apic_write(REG_LVT_THERMAL, LVT_MASKED);
-    if (last_lvt >= 4)
-        local_apic_write(REG_LVT_PERF, LVT_MASKED);
     local_apic_write(REG_LVT_LINT0, LVT_MASKED);
     local_apic_write(REG_LVT_LINT1, LVT_MASKED);
     local_apic_write(REG_ESR, 0);

@@ -71,7 +71,7 @@ enum abi_status sm_down(struct ec *ec, struct sm *sm, unsigned flags, uint64_t d
     enum abi_status status = ABI_OK;
 
     if (sm->source && !(flags & ABI_SM_MASKED) && interrupt_is_level(sm->source - 1))
-        interrupt_unmask(sm->source - 1);
+        interrupt_set_mask(sm->source - 1, false);
     spinlock_lock(&sm->lock);
     if (sm->count) {
         *taken = flags & ABI_SM_ALL ? sm->count : 1;

@@ -304,14 +304,20 @@ static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
     }
 }
 
-/* The reply to the VM process, with the groups it wants at such an exit. */
-static void finish(struct vcpu *v, uint64_t code)
+static void leave(struct vcpu *v)
 {
     struct abi_vcpu *s = v->state;
     v->entered = false;
     s->valid = ABI_VCPU_GPR | ABI_VCPU_CORE;
     s->insn_len = 0;
     s->exits++;
+}
+
+/* The reply to the VM process, with the groups it wants at such an exit. */
+static void finish(struct vcpu *v, uint64_t code)
+{
+    struct abi_vcpu *s = v->state;
+    leave(v);
     if ((uint32_t)code == EXIT_INVALID) {
         /* The page still holds what was loaded; the VMCB may not. */
         describe(v, ABI_EXIT_INVALID, v->suspect | svm_judge_event(s->event), 0);
@@ -338,11 +344,8 @@ static enum vcpu_outcome refuse_xstate(struct vcpu *v)
     memset(s->xsave, 0, sizeof(s->xsave));
     xstate_init(s->xsave);
     v->xcr0 = XSTATE_X87;
-    v->entered = false;
     s->dirty &= ~ABI_VCPU_XSTATE;
-    s->valid = ABI_VCPU_GPR | ABI_VCPU_CORE;
-    s->insn_len = 0;
-    s->exits++;
+    leave(v);
     describe(v, ABI_EXIT_INVALID, ABI_VCPU_XSTATE, 0);
     return VCPU_EXIT;
 }

@@ -84,11 +84,3 @@ void timer_arm(uint64_t deadline)
     }
     local_apic_write(APIC_INIT_COUNT, (uint32_t)ticks);
 }
-
-void timer_disarm(void)
-{
-    if (cpu_self()->features & CPU_FEATURE_TSC_DEADLINE)
-        msr_write(MSR_TSC_DEADLINE, 0);
-    else
-        local_apic_write(APIC_INIT_COUNT, 0);
-}

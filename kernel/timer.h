@@ -18,7 +18,6 @@ static inline uint64_t tsc_now(void)
 
 void timer_calibrate(void);        // boot CPU, once
 void timer_arm(uint64_t deadline); // a deadline in the past fires at once
-void timer_disarm(void);
 uint64_t timer_khz(void);
 
 #endif
