@@ -16,6 +16,11 @@ static bool same_name(const char *ours, const char *theirs, const struct insn *i
         {"retf", "ret"}, {"wbnoinvd", "wbinvd"},
     };
 
+    size_t length = strlen(ours);
+
+    if (!strncmp(ours, theirs, length) &&
+        (!strcmp(theirs + length, "64") || !strcmp(theirs + length, "d") || !strcmp(theirs + length, "q")))
+        return true; // Zydis tells the operand size of some in the name
     if (!strcmp(ours, theirs) || !strncmp(theirs, "prefetch", 8) || !strncmp(theirs, "nop", 3))
         return true;
     for (unsigned i = 0; i < sizeof pairs / sizeof pairs[0]; i++)

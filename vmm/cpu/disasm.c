@@ -188,8 +188,10 @@ const char *disasm_name(const struct insn *insn)
     case 0x6e: return "outsb";
     case 0x6f: return by_size(port, "outsw", "outsd", "");
     case 0x90:
+        if (insn->prefixes & INSN_REP)
+            return "pause";
         if (insn->rm == 0)
-            return insn->prefixes & INSN_REP ? "pause" : "nop";
+            return "nop";
         break;
     case 0x98: return by_size(size, "cbw", "cwde", "cdqe");
     case 0x99: return by_size(size, "cwd", "cdq", "cqo");
@@ -223,7 +225,7 @@ void disasm(const struct insn *insn, unsigned mode, uint64_t rip, char *text, si
 {
     struct output output = {.sink = {put}, .text = text, .size = size}, *o = &output;
     const struct opcode_row *row = &opcode_rows[insn->op];
-    bool nop = insn->map == MAP_1 && insn->opcode == 0x90 && insn->rm == 0;
+    bool nop = insn->map == MAP_1 && insn->opcode == 0x90 && (insn->rm == 0 || (insn->prefixes & INSN_REP));
 
     text[0] = 0;
     if (insn->prefixes & INSN_LOCK)

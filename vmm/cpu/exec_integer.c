@@ -168,13 +168,13 @@ enum interp_status exec_bts(struct interp *c) { return bit_operation(c, alu_bts,
 enum interp_status exec_btr(struct interp *c) { return bit_operation(c, alu_btr, true); }
 enum interp_status exec_btc(struct interp *c) { return bit_operation(c, alu_btc, true); }
 
-/* Always locked with memory. Opcode 90h is NOP unless REX.B makes it R8. */
+/* Always locked with memory. Opcode 90h is NOP unless REX.B makes it R8, and with F3 always PAUSE. */
 enum interp_status exec_xchg(struct interp *c)
 {
     unsigned size = exec_operand_size(c, 0);
     uint64_t b, old;
 
-    if (c->insn.opcode == 0x90 && c->insn.rm == CPU_RAX)
+    if (c->insn.opcode == 0x90 && c->insn.map == MAP_1 && (c->insn.rm == CPU_RAX || (c->insn.prefixes & INSN_REP)))
         return INTERP_DONE;
     TRY(exec_get(c, 1, &b));
     TRY(exec_modify(c, b, alu_move, true, &old));
