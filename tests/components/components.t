@@ -24,6 +24,10 @@ configuration()
     echo '<start name="adder" binary="test-adder" ram="2M" objects="200" cpu="all" priority="40" restart="on-fault">'
     echo '  <provides><service name="adder"/></provides></start>'
     echo '<start name="nest" binary="test-nest" ram="8M" kernel="2M" objects="64" priority="25" authority="children rom"/>'
+    echo '<start name="line" binary="test-line" ram="1M" restart="on-fault">'
+    echo '  <provides><service name="terminal"/></provides></start>'
+    echo '<start name="redialer" binary="test-redialer" ram="1M">'
+    echo '  <route><service name="terminal"><child name="line"/></service></route></start>'
     for n in $hammers; do
         echo "<start name=\"hammer$n\" binary=\"test-hammer\" ram=\"1M\" cpu=\"all\" restart=\"always\">"
         echo '<route><service name="adder"><child name="adder"/></service></route></start>'
@@ -42,7 +46,7 @@ logged()
 finished()
 {
     local c
-    for c in probe client nest; do
+    for c in probe client nest redialer; do
         logged "^\[init\] $c \(exited\|faulted\)" || return 1
     done
     [ "$(grep -ac '^\[init\] crash-.*\(faulted\|exited\)' "$dir/log")" = "$(echo $crashes | wc -w)" ] &&
@@ -55,7 +59,7 @@ boot()
 {
     local bin=build/$1 c modules i
     modules="$bin/bin/core console=debug,$bin/bin/init,$dir/config"
-    for c in hello probe client adder crasher hammer nest; do
+    for c in hello probe client adder crasher hammer nest line redialer; do
         modules+=",$bin/bin/test-$c"
     done
     qemu-system-x86_64 -machine q35 -cpu EPYC -accel tcg -smp "$2" -m 512 -nodefaults -display none -no-reboot \
@@ -81,7 +85,7 @@ judge()
         '['*'] not ok '*) report 1 "$name, ${line%%]*}]: ${line#* - }" ;;
         esac
     done <"$dir/log"
-    for c in probe client nest; do
+    for c in probe client nest redialer; do
         planned=$(sed -n "s/^\[$c\] 1\.\.//p" "$dir/log")
         is "$(grep -ac "^\[$c\] \(not \)\?ok " "$dir/log")" "${planned:-a plan}" "$name: $c ran all its checks"
     done
