@@ -4,16 +4,23 @@
 
 #include "kernel/cpu.h"
 #include "kernel/node.h"
+#include "kernel/object_kinds.h"
 #include "kernel/pd.h"
 #include "kernel/sm.h"
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
 #include "kernel/xstate.h"
 
-static void ref(struct space *space)
+/* The spaces that an EC refers to. */
+enum { SPACES = 5 };
+
+static void spaces_of(const struct ec *ec, struct space *spaces[SPACES])
 {
-    if (space)
-        space->object.refs++;
+    spaces[0] = ec->pd->objects;
+    spaces[1] = ec->pd->host;
+    spaces[2] = ec->guest;
+    spaces[3] = ec->ports;
+    spaces[4] = ec->msrs;
 }
 
 static void init(struct ec *ec, const struct ec_config *config)
@@ -27,67 +34,17 @@ static void init(struct ec *ec, const struct ec_config *config)
     ec->guest = config->guest;
     ec->ports = config->ports;
     ec->msrs = config->msrs;
-    ec->regs.rip = config->rip;
-    ec->regs.rsp = config->rsp;
-    ec->regs.rdi = config->page;
-    ec->regs.rflags = USER_RFLAGS;
-    ec->regs.cs = SEL_USER_CODE;
-    ec->regs.ss = SEL_USER_DATA;
+    ec->regs = (struct regs){.rip = config->rip, .rsp = config->rsp, .rdi = config->page,
+                             .rflags = USER_RFLAGS, .cs = SEL_USER_CODE, .ss = SEL_USER_DATA};
     list_init(&ec->helpers);
     list_init(&ec->help_link);
     list_init(&ec->parked);
     list_init(&ec->revoke_link);
-    ref(ec->pd->objects);
-    ref(ec->pd->host);
-    ref(ec->guest);
-    ref(ec->ports);
-    ref(ec->msrs);
     object_init(&ec->object, OBJECT_EC, ec->pd);
 }
 
-static bool create_vcpu(struct ec *ec)
-{
-    struct vcpu_memory memory = {.state = (struct abi_vcpu *)(void *)ec->utcb};
-
-    ec->vcpu = slab_alloc(ec->pd, sizeof *ec->vcpu);
-    if (!ec->vcpu)
-        return false;
-    memory.control = frame_alloc(ec->pd, 1);
-    if (!memory.control) {
-        slab_free(ec->vcpu, sizeof *ec->vcpu);
-        return false;
-    }
-    ec->xstate = memory.control; // a vCPU's vector state is in its state page
-    memory.control_phys = pool_phys(memory.control);
-    memory.nested_root = pool_phys(ec->guest->root);
-    memory.io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0;
-    memory.msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0;
-    vcpu_ops()->create(ec->vcpu, &memory);
-    return true;
-}
-
-static bool create_state(struct ec *ec)
-{
-    if (ec->kind == ABI_EC_VCPU)
-        return create_vcpu(ec);
-    ec->xstate = slab_alloc(ec->pd, xstate_size());
-    if (ec->xstate)
-        xstate_init(ec->xstate);
-    return ec->xstate != NULL;
-}
-
-static void free_state(struct ec *ec)
-{
-    if (ec->kind == ABI_EC_VCPU) {
-        frame_free(ec->xstate, 1);
-        slab_free(ec->vcpu, sizeof *ec->vcpu);
-    } else {
-        slab_free(ec->xstate, xstate_size());
-    }
-}
-
-/* The page shared with user level, mapped at config->page in the PD's host space. */
-static bool create_page(struct ec *ec, const struct ec_config *config)
+/* The page shared with user level, mapped at `address` in the PD's host space. */
+static bool create_page(struct ec *ec, uint64_t address)
 {
     struct reserve reserve;
 
@@ -95,7 +52,7 @@ static bool create_page(struct ec *ec, const struct ec_config *config)
     if (!ec->utcb)
         return false;
     reserve_init(&reserve, ec->pd->host);
-    struct node *node = reserve_node(&reserve, config->page / FRAME_SIZE);
+    struct node *node = reserve_node(&reserve, address / FRAME_SIZE);
     if (node) {
         node->phys = pool_phys(ec->utcb) / FRAME_SIZE;
         node->perms = ABI_PERM_MEM_R | ABI_PERM_MEM_W;
@@ -105,59 +62,84 @@ static bool create_page(struct ec *ec, const struct ec_config *config)
     }
     if (!node || !reserve_frames(&reserve)) {
         reserve_cancel(&reserve);
-        frame_free(ec->utcb, 1);
         return false;
     }
     ec->utcb_node = reserve_commit(&reserve);
     return true;
 }
 
-/* Takes the page back when nobody can have used it yet. */
-static void cancel_page(struct ec *ec)
+/* Vector state: an XSAVE image, or a vCPU's control block (its vector state is in its state page). */
+static bool create_state(struct ec *ec)
 {
-    struct frame_list tables = {0};
+    if (ec->kind != ABI_EC_VCPU) {
+        ec->xstate = slab_alloc(ec->pd, xstate_size());
+        if (ec->xstate)
+            xstate_init(ec->xstate);
+        return ec->xstate;
+    }
+    ec->xstate = frame_alloc(ec->pd, 1);
+    ec->vcpu = ec->xstate ? slab_alloc(ec->pd, sizeof *ec->vcpu) : NULL;
+    if (!ec->vcpu)
+        return false;
+    struct vcpu_memory memory = {
+        .state = (struct abi_vcpu *)(void *)ec->utcb, .control = ec->xstate, .control_phys = pool_phys(ec->xstate),
+        .nested_root = pool_phys(ec->guest->root), .io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0,
+        .msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0};
+    vcpu_ops()->create(ec->vcpu, &memory);
+    return true;
+}
 
-    if (!ec->utcb)
-        return;
-    node_remove(ec->utcb_node, &tables);
-    frame_list_free(&tables);
-    frame_free(ec->utcb, 1);
+/* Gives back all memory that there is so far. */
+static void release(struct ec *ec)
+{
+    list_remove(&ec->revoke_link);
+    if (ec->vcpu)
+        slab_free(ec->vcpu, sizeof *ec->vcpu);
+    if (ec->xstate && ec->kind == ABI_EC_VCPU)
+        frame_free(ec->xstate, 1);
+    else if (ec->xstate)
+        slab_free(ec->xstate, xstate_size());
+    if (ec->utcb)
+        frame_free(ec->utcb, 1);
+    object_drop(&ec->object);
+    slab_free(ec, sizeof *ec);
 }
 
 enum abi_status ec_create(const struct ec_config *config, struct ec **result)
 {
+    struct frame_list tables = {0};
+    struct space *spaces[SPACES];
+
     if (config->page && node_first(config->pd->host, config->page / FRAME_SIZE, 1))
         return ABI_OCCUPIED;
     struct ec *ec = slab_alloc(config->pd, sizeof *ec);
     if (!ec)
         return ABI_OUT_OF_MEMORY;
-    ec->pd = config->pd;
-    ec->guest = config->guest;
-    ec->ports = config->ports;
-    ec->msrs = config->msrs;
-    ec->kind = config->kind;
-    if (config->page && !create_page(ec, config)) {
-        slab_free(ec, sizeof *ec);
-        return ABI_OUT_OF_MEMORY;
-    }
-    if (!create_state(ec)) {
-        cancel_page(ec);
-        slab_free(ec, sizeof *ec);
-        return ABI_OUT_OF_MEMORY;
-    }
     init(ec, config);
+    if ((config->page && !create_page(ec, config->page)) || !create_state(ec)) {
+        if (ec->utcb_node) // nobody can have used it yet
+            node_remove(ec->utcb_node, &tables);
+        frame_list_free(&tables);
+        release(ec);
+        return ABI_OUT_OF_MEMORY;
+    }
+    spaces_of(ec, spaces);
+    for (unsigned i = 0; i < SPACES; i++)
+        if (spaces[i])
+            spaces[i]->object.refs++;
     *result = ec;
     return ABI_OK;
 }
 
-void ec_free(struct ec *ec)
+void ec_free(struct ec *ec, struct list_node *dead)
 {
-    list_remove(&ec->revoke_link);
-    free_state(ec);
-    if (ec->utcb)
-        frame_free(ec->utcb, 1);
-    object_drop(&ec->object);
-    slab_free(ec, sizeof *ec);
+    struct space *spaces[SPACES];
+
+    spaces_of(ec, spaces);
+    release(ec);
+    for (unsigned i = 0; i < SPACES; i++)
+        if (spaces[i])
+            object_unref(&spaces[i]->object, dead);
 }
 
 void ec_complete(struct ec *ec, enum abi_status status, uint64_t value)

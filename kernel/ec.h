@@ -109,7 +109,8 @@ struct ec_config {
 
 /* Tree lock. Everything is paid by config->pd; nothing is left behind by a failure. */
 enum abi_status ec_create(const struct ec_config *config, struct ec **result) __attribute__((warn_unused_result));
-void ec_free(struct ec *ec);
+/* Spaces that lose their last reference by it join the list of the dead. */
+void ec_free(struct ec *ec, struct list_node *dead);
 
 /* On its CPU: takes it out of everything that goes on; it never runs again. */
 void ec_stop(struct ec *ec);

@@ -85,16 +85,6 @@ static void free_space(struct space *space)
     space_free(space);
 }
 
-static void free_ec(struct ec *ec, struct list_node *dead)
-{
-    struct space *spaces[] = {ec->pd->objects, ec->pd->host, ec->guest, ec->ports, ec->msrs};
-
-    ec_free(ec);
-    for (unsigned i = 0; i < ARRAY_SIZE(spaces); i++)
-        if (spaces[i])
-            object_unref(&spaces[i]->object, dead);
-}
-
 void object_free(struct object *object, struct list_node *dead)
 {
     struct pd *pd = object->owner;
@@ -104,7 +94,7 @@ void object_free(struct object *object, struct list_node *dead)
         pd_free(pd_of(object));
         break;
     case OBJECT_EC:
-        free_ec(ec_of(object), dead);
+        ec_free(ec_of(object), dead);
         break;
     case OBJECT_SC:
         sc_of(object)->ec->sc = NULL;
