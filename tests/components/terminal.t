@@ -26,7 +26,7 @@ cat >"$tap_temporary/config" <<END
   <start name="talk2" binary="test-talker" ram="1M" restart="on-fault" priority="32">
     <route> <service name="terminal"> <child name="terminal"/> </service> </route>
   </start>
-  <start name="scribbler" binary="test-scribbler" ram="1M" priority="20" cpu="1">
+  <start name="scribbler" binary="test-scribbler" ram="1M" priority="20">
     <route> <service name="terminal"> <child name="terminal"/> </service> </route>
   </start>
 </config>
@@ -37,17 +37,20 @@ expect() { steps+=(--expect "$1"); }
 press() { steps+=(--send "$1"); }
 
 expect 'talk1 ready'                 # the first client takes the front
-press 'hello\r'
-expect 'talk1 heard hello'
-press '\x01n'                        # the next screen
-expect 'talk2 (Ctrl-A'
-expect 'talk2 ready'                 # what it wrote while it was not in front
-press 'you\r'
-expect 'talk2 heard you'
 press '\x010'                        # the log
 expect '0: log'
 expect 'screen 1: talk1'
 expect 'screen 2: talk2'
+press '\x011'
+expect '1: talk1'
+press 'hello\r'
+expect 'talk1 heard hello'
+press '\x01n'                        # the next screen
+expect '2: talk2'
+expect 'talk2 ready'                 # what it wrote while it was not in front
+press 'you\r'
+expect 'talk2 heard you'
+press '\x010'
 expect '[scribbler] scribbled, and again: 2'
 press 'nobody\r'
 press '\x011'

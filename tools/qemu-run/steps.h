@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STEPS_MAX  32
+#define STEPS_MAX  64
 #define STEPS_LINE 4096
 
 enum steps_kind { STEP_EXPECT, STEP_SEND };
