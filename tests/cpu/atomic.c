@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Locked instructions of two vCPUs, interpreted on two threads, on the same words of RAM: nothing is lost. */
+/* Locked instructions of two vCPUs, interpreted on two threads, on the same words of RAM: nothing
+ * is lost. */
 #include "tests/cpu/guest.h"
 #include "tests/unit/tap.h"
 
@@ -9,11 +10,13 @@
 
 #define ROUNDS 100000u
 #define WORD   0x3000u
-#define SPLIT  500u // a locked access across a cache line stops all processors, and Linux slows its user down: one in so many rounds
+#define SPLIT \
+    500u // a locked access across a cache line stops all processors, and Linux slows its user down:
+         // one in so many rounds
 
 /*
- * One round increments a word by each of these; then one by cmpxchg at [rbx+32] and one by cmpxchg16b at [rbx+48], until they succeed.
- * The last of these lies across a cache line.
+ * One round increments a word by each of these; then one by cmpxchg at [rbx+32] and one by
+ * cmpxchg16b at [rbx+48], until they succeed. The last of these lies across a cache line.
  */
 static const struct step {
     uint8_t length;
@@ -41,12 +44,15 @@ static bool step(struct guest *g)
 /* rax = old, rcx = old + 1 until it succeeds. */
 static bool compare_exchange(struct guest *g, unsigned cpu, bool wide)
 {
-    static const uint8_t narrow_code[6] = {0xf0, 0x48, 0x0f, 0xb1, 0x4b, 0x20}; // lock cmpxchg [rbx+32], rcx
-    static const uint8_t wide_code[6] = {0xf0, 0x48, 0x0f, 0xc7, 0x4b, 0x30};   // lock cmpxchg16b [rbx+48]
+    static const uint8_t narrow_code[6] = {0xf0, 0x48, 0x0f,
+                                           0xb1, 0x4b, 0x20}; // lock cmpxchg [rbx+32], rcx
+    static const uint8_t wide_code[6] = {0xf0, 0x48, 0x0f,
+                                         0xc7, 0x4b, 0x30}; // lock cmpxchg16b [rbx+48]
     uint64_t *gpr = g->state->gpr, base = WORD;
 
     for (;;) {
-        if (wide) { // RCX:RBX is the new value, so the address has to be one too: RBX + 48 with RBX = 3000h
+        if (wide) { // RCX:RBX is the new value, so the address has to be one too: RBX + 48 with RBX
+                    // = 3000h
             gpr[CPU_RBX] = base;
             gpr[CPU_RCX] = gpr[CPU_RDX] + 1;
             put(g, cpu, wide_code, 6);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interpreter against the processor of this machine: every form of the opcode table that can run in 64-bit user mode and whose handler
- * is listed below, in each operand size, with random operands, registers, flags and addressing, is executed by both on the same memory, and
- * all registers, flags (but those that the manual leaves undefined for it), memory, the next address and the exception are compared.
+ * The interpreter against the processor of this machine: every form of the opcode table that can
+ * run in 64-bit user mode and whose handler is listed below, in each operand size, with random
+ * operands, registers, flags and addressing, is executed by both on the same memory, and all
+ * registers, flags (but those that the manual leaves undefined for it), memory, the next address
+ * and the exception are compared.
  */
 #include "tests/cpu/native.h"
 #include "tests/unit/random.h"
@@ -35,38 +37,123 @@ struct rule {
 #define UNDEF_BMI   (RFLAGS_AF | RFLAGS_PF)
 
 static const struct rule rules[] = {
-    {"add", PLAIN, 0, 0}, {"or", PLAIN, RFLAGS_AF, 0}, {"adc", PLAIN, 0, 0}, {"sbb", PLAIN, 0, 0},
-    {"and", PLAIN, RFLAGS_AF, 0}, {"sub", PLAIN, 0, 0}, {"xor", PLAIN, RFLAGS_AF, 0}, {"cmp", PLAIN, 0, 0},
-    {"test", PLAIN, RFLAGS_AF, 0}, {"inc", PLAIN, 0, 0}, {"dec", PLAIN, 0, 0}, {"neg", PLAIN, 0, 0}, {"not", PLAIN, 0, 0},
-    {"mov", PLAIN, 0, 0}, {"movsx", PLAIN, 0, 0}, {"movsxd", PLAIN, 0, 0}, {"movbe", PLAIN, 0, 0}, {"lea", PLAIN, 0, 0},
-    {"nop", PLAIN, 0, 0}, {"mfence", PLAIN, 0, 0}, {"xchg", PLAIN, 0, 0}, {"xadd", PLAIN, 0, 0}, {"cmpxchg", PLAIN, 0, 0},
-    {"cmpxchg8b", PLAIN, 0, 0}, {"bswap", PLAIN, 0, 1}, {"cbw", PLAIN, 0, 0}, {"cwd", PLAIN, 0, 0},
-    {"rol", SHIFT, 0, 0}, {"ror", SHIFT, 0, 0}, {"rcl", SHIFT, 0, 0}, {"rcr", SHIFT, 0, 0},
-    {"shl", SHIFT, UNDEF_SHIFT, 0}, {"shr", SHIFT, UNDEF_SHIFT, 0}, {"sar", SHIFT, UNDEF_SHIFT, 0},
-    {"shld", DOUBLE_SHIFT, UNDEF_SHIFT, 0}, {"shrd", DOUBLE_SHIFT, UNDEF_SHIFT, 0},
-    {"bt", BIT, UNDEF_BIT, 0}, {"bts", BIT, UNDEF_BIT, 0}, {"btr", BIT, UNDEF_BIT, 0}, {"btc", BIT, UNDEF_BIT, 0},
-    {"bsf", PLAIN, UNDEF_BIT | RFLAGS_CF, 0}, {"bsr", PLAIN, UNDEF_BIT | RFLAGS_CF, 0},
-    {"tzcnt", PLAIN, UNDEF_BIT, 0}, {"lzcnt", PLAIN, UNDEF_BIT, 0}, {"popcnt", PLAIN, 0, 0},
-    {"mul", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0}, {"imul1", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
-    {"imul2", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0}, {"imul3", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
-    {"div", PLAIN, ALL_FLAGS, 0}, {"idiv", PLAIN, ALL_FLAGS, 0},
-    {"setcc", PLAIN, 0, 0}, {"cmovcc", PLAIN, 0, 0}, {"lahf", PLAIN, 0, 0}, {"sahf", PLAIN, 0, 0},
-    {"clc", PLAIN, 0, 0}, {"stc", PLAIN, 0, 0}, {"cmc", PLAIN, 0, 0}, {"cld", PLAIN, 0, 0}, {"std", PLAIN, 0, 0},
-    {"xlat", PLAIN, 0, 0}, {"adcx", PLAIN, 0, 0}, {"adox", PLAIN, 0, 0}, {"crc32", PLAIN, 0, 0},
-    {"andn", PLAIN, UNDEF_BMI, 0}, {"blsr", PLAIN, UNDEF_BMI, 0}, {"blsmsk", PLAIN, UNDEF_BMI, 0}, {"blsi", PLAIN, UNDEF_BMI, 0},
-    {"bzhi", PLAIN, UNDEF_BMI, 0}, {"bextr", PLAIN, UNDEF_BMI | RFLAGS_SF, 0}, {"pext", PLAIN, 0, 0}, {"pdep", PLAIN, 0, 0},
-    {"mulx", PLAIN, 0, 0}, {"rorx", PLAIN, 0, 0}, {"sarx", PLAIN, 0, 0}, {"shlx", PLAIN, 0, 0}, {"shrx", PLAIN, 0, 0},
-    {"movs", STRING, 0, 0}, {"cmps", STRING, 0, 0}, {"stos", STRING, 0, 0}, {"lods", STRING, 0, 0}, {"scas", STRING, 0, 0},
-    {"jmp", BRANCH, 0, 0}, {"jcc", BRANCH, 0, 0}, {"jcxz", BRANCH, 0, 0}, {"loop", BRANCH, 0, 0},
-    {"call", BRANCH, 0, 0}, {"jmp_near", CALL, 0, 0}, {"call_near", CALL, 0, 0}, {"ret", RETURN, 0, 0},
-    {"push", STACK, 0, 0}, {"pop", STACK, 0, 0}, {"pushf", STACK, 0, 0}, {"popf", POPF, 0, 0}, {"leave", STACK, 0, 0},
+    {"add", PLAIN, 0, 0},
+    {"or", PLAIN, RFLAGS_AF, 0},
+    {"adc", PLAIN, 0, 0},
+    {"sbb", PLAIN, 0, 0},
+    {"and", PLAIN, RFLAGS_AF, 0},
+    {"sub", PLAIN, 0, 0},
+    {"xor", PLAIN, RFLAGS_AF, 0},
+    {"cmp", PLAIN, 0, 0},
+    {"test", PLAIN, RFLAGS_AF, 0},
+    {"inc", PLAIN, 0, 0},
+    {"dec", PLAIN, 0, 0},
+    {"neg", PLAIN, 0, 0},
+    {"not", PLAIN, 0, 0},
+    {"mov", PLAIN, 0, 0},
+    {"movsx", PLAIN, 0, 0},
+    {"movsxd", PLAIN, 0, 0},
+    {"movbe", PLAIN, 0, 0},
+    {"lea", PLAIN, 0, 0},
+    {"nop", PLAIN, 0, 0},
+    {"mfence", PLAIN, 0, 0},
+    {"xchg", PLAIN, 0, 0},
+    {"xadd", PLAIN, 0, 0},
+    {"cmpxchg", PLAIN, 0, 0},
+    {"cmpxchg8b", PLAIN, 0, 0},
+    {"bswap", PLAIN, 0, 1},
+    {"cbw", PLAIN, 0, 0},
+    {"cwd", PLAIN, 0, 0},
+    {"rol", SHIFT, 0, 0},
+    {"ror", SHIFT, 0, 0},
+    {"rcl", SHIFT, 0, 0},
+    {"rcr", SHIFT, 0, 0},
+    {"shl", SHIFT, UNDEF_SHIFT, 0},
+    {"shr", SHIFT, UNDEF_SHIFT, 0},
+    {"sar", SHIFT, UNDEF_SHIFT, 0},
+    {"shld", DOUBLE_SHIFT, UNDEF_SHIFT, 0},
+    {"shrd", DOUBLE_SHIFT, UNDEF_SHIFT, 0},
+    {"bt", BIT, UNDEF_BIT, 0},
+    {"bts", BIT, UNDEF_BIT, 0},
+    {"btr", BIT, UNDEF_BIT, 0},
+    {"btc", BIT, UNDEF_BIT, 0},
+    {"bsf", PLAIN, UNDEF_BIT | RFLAGS_CF, 0},
+    {"bsr", PLAIN, UNDEF_BIT | RFLAGS_CF, 0},
+    {"tzcnt", PLAIN, UNDEF_BIT, 0},
+    {"lzcnt", PLAIN, UNDEF_BIT, 0},
+    {"popcnt", PLAIN, 0, 0},
+    {"mul", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"imul1", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"imul2", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"imul3", PLAIN, RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF, 0},
+    {"div", PLAIN, ALL_FLAGS, 0},
+    {"idiv", PLAIN, ALL_FLAGS, 0},
+    {"setcc", PLAIN, 0, 0},
+    {"cmovcc", PLAIN, 0, 0},
+    {"lahf", PLAIN, 0, 0},
+    {"sahf", PLAIN, 0, 0},
+    {"clc", PLAIN, 0, 0},
+    {"stc", PLAIN, 0, 0},
+    {"cmc", PLAIN, 0, 0},
+    {"cld", PLAIN, 0, 0},
+    {"std", PLAIN, 0, 0},
+    {"xlat", PLAIN, 0, 0},
+    {"adcx", PLAIN, 0, 0},
+    {"adox", PLAIN, 0, 0},
+    {"crc32", PLAIN, 0, 0},
+    {"andn", PLAIN, UNDEF_BMI, 0},
+    {"blsr", PLAIN, UNDEF_BMI, 0},
+    {"blsmsk", PLAIN, UNDEF_BMI, 0},
+    {"blsi", PLAIN, UNDEF_BMI, 0},
+    {"bzhi", PLAIN, UNDEF_BMI, 0},
+    {"bextr", PLAIN, UNDEF_BMI | RFLAGS_SF, 0},
+    {"pext", PLAIN, 0, 0},
+    {"pdep", PLAIN, 0, 0},
+    {"mulx", PLAIN, 0, 0},
+    {"rorx", PLAIN, 0, 0},
+    {"sarx", PLAIN, 0, 0},
+    {"shlx", PLAIN, 0, 0},
+    {"shrx", PLAIN, 0, 0},
+    {"movs", STRING, 0, 0},
+    {"cmps", STRING, 0, 0},
+    {"stos", STRING, 0, 0},
+    {"lods", STRING, 0, 0},
+    {"scas", STRING, 0, 0},
+    {"jmp", BRANCH, 0, 0},
+    {"jcc", BRANCH, 0, 0},
+    {"jcxz", BRANCH, 0, 0},
+    {"loop", BRANCH, 0, 0},
+    {"call", BRANCH, 0, 0},
+    {"jmp_near", CALL, 0, 0},
+    {"call_near", CALL, 0, 0},
+    {"ret", RETURN, 0, 0},
+    {"push", STACK, 0, 0},
+    {"pop", STACK, 0, 0},
+    {"pushf", STACK, 0, 0},
+    {"popf", POPF, 0, 0},
+    {"leave", STACK, 0, 0},
     {"enter", STACK, 0, 0},
-    {"vload", VECTOR, 0, 0}, {"vload_aligned", VECTOR, 0, 0}, {"vstore", VECTOR, 0, 0}, {"vstore_aligned", VECTOR, 0, 0},
-    {"movss_load", VECTOR, 0, 0}, {"movsd_load", VECTOR, 0, 0}, {"movss_store", VECTOR, 0, 0}, {"movsd_store", VECTOR, 0, 0},
-    {"movq_load", VECTOR, 0, 0}, {"movq_store", VECTOR, 0, 0}, {"movl_load", VECTOR, 0, 0}, {"movh_load", VECTOR, 0, 0},
-    {"movl_store", VECTOR, 0, 0}, {"movh_store", VECTOR, 0, 0}, {"movd_load", VECTOR, 0, 0}, {"movd_store", VECTOR, 0, 0},
-    {"movd_mmx_load", VECTOR, 0, 0}, {"movd_mmx_store", VECTOR, 0, 0}, {"movq_mmx_load", VECTOR, 0, 0},
-    {"movq_mmx_store", VECTOR, 0, 0}, {"stmxcsr", VECTOR, 0, 0},
+    {"vload", VECTOR, 0, 0},
+    {"vload_aligned", VECTOR, 0, 0},
+    {"vstore", VECTOR, 0, 0},
+    {"vstore_aligned", VECTOR, 0, 0},
+    {"movss_load", VECTOR, 0, 0},
+    {"movsd_load", VECTOR, 0, 0},
+    {"movss_store", VECTOR, 0, 0},
+    {"movsd_store", VECTOR, 0, 0},
+    {"movq_load", VECTOR, 0, 0},
+    {"movq_store", VECTOR, 0, 0},
+    {"movl_load", VECTOR, 0, 0},
+    {"movh_load", VECTOR, 0, 0},
+    {"movl_store", VECTOR, 0, 0},
+    {"movh_store", VECTOR, 0, 0},
+    {"movd_load", VECTOR, 0, 0},
+    {"movd_store", VECTOR, 0, 0},
+    {"movd_mmx_load", VECTOR, 0, 0},
+    {"movd_mmx_store", VECTOR, 0, 0},
+    {"movq_mmx_load", VECTOR, 0, 0},
+    {"movq_mmx_store", VECTOR, 0, 0},
+    {"stmxcsr", VECTOR, 0, 0},
 };
 
 static const char *const handler_names[ROW_COUNT] = {
@@ -99,7 +186,8 @@ static uint8_t *test_ram(void *arg, uint64_t gpa, unsigned size, bool write)
 
     (void)write;
     for (unsigned i = 0; i < 3; i++)
-        if (gpa - (uint64_t)(uintptr_t)pages[i] < DATA_SIZE && gpa + size - (uint64_t)(uintptr_t)pages[i] <= DATA_SIZE)
+        if (gpa - (uint64_t)(uintptr_t)pages[i] < DATA_SIZE &&
+            gpa + size - (uint64_t)(uintptr_t)pages[i] <= DATA_SIZE)
             return (uint8_t *)(uintptr_t)gpa;
     return NULL;
 }
@@ -131,8 +219,24 @@ static const struct interp_ops test_ops = {
 static uint64_t pick(struct test *t)
 {
     static const uint64_t edges[] = {
-        0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-        0x8000000000000000, 0xffffffffffffffff, 0x5555555555555555, 0x101, 0x10001,
+        0,
+        1,
+        2,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x7fffffffffffffff,
+        0x8000000000000000,
+        0xffffffffffffffff,
+        0x5555555555555555,
+        0x101,
+        0x10001,
     };
     uint64_t value = random_u64(&t->random);
 
@@ -145,12 +249,17 @@ static uint64_t pick(struct test *t)
     }
 }
 
-/* Bytes of an instruction of this row and operand-size variant (0 none, 1 66, 2 REX.W), checked with decode(). */
-static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *bytes, struct insn *insn)
+/*
+ * Bytes of an instruction of this row and operand-size variant (0 none, 1 66, 2 REX.W), checked
+ * with decode().
+ */
+static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *bytes,
+                   struct insn *insn)
 {
     static const uint8_t mandatory[4] = {0, 0x66, 0xf3, 0xf2};
     const struct opcode_row *r = &opcode_rows[row];
-    unsigned prefix = r->select >> (16 + KEY_PREFIX_SHIFT) & 3 ? r->select >> KEY_PREFIX_SHIFT & 3 : 0;
+    unsigned prefix =
+        r->select >> (16 + KEY_PREFIX_SHIFT) & 3 ? r->select >> KEY_PREFIX_SHIFT & 3 : 0;
     uint64_t x = random_u64(&t->random);
     unsigned n = 0, rex = (unsigned)(x >> 8) & 7;
     uint8_t modrm = (uint8_t)(x >> 16);
@@ -178,8 +287,8 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
         bytes[n++] = 0xc4;
         bytes[n++] = (uint8_t)((~rex & 7) << 5 | (r->map - MAP_V1 + 1));
         bytes[n++] = (uint8_t)((variant == 2 ? 0x80 : 0) | (x >> 24 & 0x7c) | prefix);
-        if (operand_kinds[r->operand[1]].class != OC_VVEC && operand_kinds[r->operand[0]].class != OC_VVEC &&
-            r->map == MAP_V1)
+        if (operand_kinds[r->operand[1]].class != OC_VVEC &&
+            operand_kinds[r->operand[0]].class != OC_VVEC && r->map == MAP_V1)
             bytes[n - 1] |= 0x78;
     }
     bytes[n++] = r->byte;
@@ -191,7 +300,10 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
     return decode(bytes, 24, 8, insn) == DECODE_OK && insn->op == row;
 }
 
-/* Gives the base register the value that puts the operand at `where`; false for what cannot be placed (RIP-relative, no base). */
+/*
+ * Gives the base register the value that puts the operand at `where`; false for what cannot be
+ * placed (RIP-relative, no base).
+ */
 static bool place(struct test *t, const struct insn *insn, uint64_t where)
 {
     uint64_t index = 0, *gpr = native_state.gpr;
@@ -212,7 +324,8 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
 static bool prepare(struct test *t, const struct rule *rule, const struct insn *insn)
 {
     struct arena *a = &t->arena;
-    uint64_t *gpr = native_state.gpr, stack = (uint64_t)(uintptr_t)a->stack + 2048, data = (uint64_t)(uintptr_t)a->data;
+    uint64_t *gpr = native_state.gpr, stack = (uint64_t)(uintptr_t)a->stack + 2048,
+             data = (uint64_t)(uintptr_t)a->data;
     bool aligned = rule->kind == VECTOR || rule->skip16 || random_below(&t->random, 4) != 0;
     uint64_t where = data + 1024 + random_below(&t->random, 2048);
 
@@ -250,7 +363,8 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     if (!strcmp(rule->handler, "leave") || !strcmp(rule->handler, "enter"))
         gpr[CPU_RBP] = stack + random_below(&t->random, 256);
     if (rule->kind == POPF || rule->kind == RETURN || rule->kind == CALL) {
-        uint64_t image = rule->kind == POPF ? random_u64(&t->random) & 0x204ed5 : (uint64_t)(uintptr_t)a->code + 512;
+        uint64_t image = rule->kind == POPF ? random_u64(&t->random) & 0x204ed5
+                                            : (uint64_t)(uintptr_t)a->code + 512;
 
         memcpy(a->stack + 2048, &image, 8);
         if (rule->kind == CALL)
@@ -270,23 +384,27 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     if (rule->kind == BIT && insn->opcode != 0xba) {
         if (insn->reg == insn->base || insn->reg == insn->index)
             return false;
-        gpr[insn->reg] = (gpr[insn->reg] & ~0xffffull) | ((random_below(&t->random, 4096) - 2048) & 0xffff);
+        gpr[insn->reg] =
+            (gpr[insn->reg] & ~0xffffull) | ((random_below(&t->random, 4096) - 2048) & 0xffff);
         gpr[insn->reg] = (uint64_t)(int16_t)gpr[insn->reg];
     }
     /* cmpxchg should succeed now and then */
-    if (!strncmp(rule->handler, "cmpxchg", 7) && random_below(&t->random, 2) && insn->base != CPU_RAX &&
-        insn->index != CPU_RAX && insn->base != CPU_RDX && insn->index != CPU_RDX) {
+    if (!strncmp(rule->handler, "cmpxchg", 7) && random_below(&t->random, 2) &&
+        insn->base != CPU_RAX && insn->index != CPU_RAX && insn->base != CPU_RDX &&
+        insn->index != CPU_RDX) {
         memcpy(&gpr[CPU_RAX], (uint8_t *)(uintptr_t)where, 8);
         if (insn->rex & 8)
             memcpy(&gpr[CPU_RDX], (uint8_t *)(uintptr_t)where + 8, 8);
         else if (rule->handler[7])
             memcpy(&gpr[CPU_RDX], (uint8_t *)(uintptr_t)where + 4, 4);
     }
-    return !(insn->base == CPU_RSP && (rule->kind == STACK || rule->kind == CALL || rule->kind == RETURN));
+    return !(insn->base == CPU_RSP &&
+             (rule->kind == STACK || rule->kind == CALL || rule->kind == RETURN));
 }
 
 /* Flags that this execution leaves undefined; depends on counts. */
-static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn, uint64_t rcx, unsigned size, bool *skip)
+static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn, uint64_t rcx,
+                                unsigned size, bool *skip)
 {
     uint64_t count, undefined = rule->undefined;
 
@@ -344,9 +462,10 @@ static bool same_vectors(const struct test *t)
 {
     const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
 
-    /* Control, tag and MXCSR words, then the registers; instruction and data pointers are the host's own. */
-    return !memcmp(ours, theirs, 5) && !memcmp(ours + 24, theirs + 24, 4) && !memcmp(ours + 32, theirs + 32, 384) &&
-           !memcmp(ours + 576, theirs + 576, 256);
+    /* Control, tag and MXCSR words, then the registers; instruction and data pointers are the
+     * host's own. */
+    return !memcmp(ours, theirs, 5) && !memcmp(ours + 24, theirs + 24, 4) &&
+           !memcmp(ours + 32, theirs + 32, 384) && !memcmp(ours + 576, theirs + 576, 256);
 }
 
 static void set_state(struct test *t)
@@ -367,8 +486,8 @@ static void set_state(struct test *t)
     s->efer = EFER_LMA;
 }
 
-static void explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn, const char *what,
-                    const uint64_t *before, uint64_t flags_before)
+static void explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn,
+                    const char *what, const uint64_t *before, uint64_t flags_before)
 {
     char text[64];
     const struct cpu_state *s = t->state;
@@ -383,11 +502,12 @@ static void explain(struct test *t, unsigned row, const uint8_t *bytes, const st
         uint64_t ours = i == CPU_RSP ? s->rsp : s->gpr[i];
 
         if (ours != native_state.gpr[i])
-            tap_note("    register %u: %lx before, %lx here, %lx there", i, before[i], ours, native_state.gpr[i]);
+            tap_note("    register %u: %lx before, %lx here, %lx there", i, before[i], ours,
+                     native_state.gpr[i]);
     }
     if ((s->rflags ^ native_state.rflags) & ALL_FLAGS)
-        tap_note("    flags: %lx before, %lx here, %lx there; rax %lx rcx %lx", flags_before, s->rflags, native_state.rflags,
-                 before[0], before[1]);
+        tap_note("    flags: %lx before, %lx here, %lx there; rax %lx rcx %lx", flags_before,
+                 s->rflags, native_state.rflags, before[0], before[1]);
 }
 
 /* One state; false if the encoding could not be tried. */
@@ -460,8 +580,9 @@ static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsig
     }
     rip = (uint64_t)(uintptr_t)a->code + insn.length;
     if (native_state.exit)
-        rip = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8 ? (uint64_t)(uintptr_t)a->code + 100 :
-              (uint64_t)(uintptr_t)a->code + 512;
+        rip = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8
+                  ? (uint64_t)(uintptr_t)a->code + 100
+                  : (uint64_t)(uintptr_t)a->code + 512;
     t->state->gpr[CPU_RSP] = t->state->rsp;
     if (t->state->rip != rip)
         explain(t, row, bytes, &insn, "not the same next instruction", before, flags);
@@ -512,7 +633,8 @@ static void set_up(struct test *t)
     a->data = a->base + 2 * DATA_SIZE;
     a->stack = a->base + 4 * DATA_SIZE;
     if (a->base == MAP_FAILED || mprotect(a->code, DATA_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
-        mprotect(a->data, DATA_SIZE, PROT_READ | PROT_WRITE) || mprotect(a->stack, DATA_SIZE, PROT_READ | PROT_WRITE)) {
+        mprotect(a->data, DATA_SIZE, PROT_READ | PROT_WRITE) ||
+        mprotect(a->stack, DATA_SIZE, PROT_READ | PROT_WRITE)) {
         tap_note("no memory for the arena");
         exit(1);
     }
@@ -555,15 +677,18 @@ int main(void)
                 forms++;
             } else {
                 unreached++;
-                tap_note("only %u states for %s (map %u, %x)", done, opcode_name(row), opcode_rows[row].map, opcode_rows[row].byte);
+                tap_note("only %u states for %s (map %u, %x)", done, opcode_name(row),
+                         opcode_rows[row].map, opcode_rows[row].byte);
             }
             if (t.wrong != wrong)
-                tap_note("%s (map %u, %02x): %u of %u states wrong", opcode_name(row), opcode_rows[row].map,
-                         opcode_rows[row].byte, t.wrong - wrong, done);
+                tap_note("%s (map %u, %02x): %u of %u states wrong", opcode_name(row),
+                         opcode_rows[row].map, opcode_rows[row].byte, t.wrong - wrong, done);
         }
     }
-    tap_note("forms: %u compared, %u lacking in this processor, %u only outside 64-bit code, %u tested elsewhere, "
-             "%u decoded but not executed", forms, lacking, other_mode, elsewhere, none);
+    tap_note("forms: %u compared, %u lacking in this processor, %u only outside 64-bit code, %u "
+             "tested elsewhere, "
+             "%u decoded but not executed",
+             forms, lacking, other_mode, elsewhere, none);
     ok(t.wrong == 0, "%lu states of %u forms: the same as on this processor", states, forms);
     free(t.state);
     ok(unreached == 0, "at least %u states for every form", STATES);

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names that differ: far returns, prefetches, reserved NOPs that later extensions took, and what the table has no names for. */
+/*
+ * Names that differ: far returns, prefetches, reserved NOPs that later extensions took, and what
+ * the table has no names for.
+ */
 static bool same_name(const char *ours, const char *theirs, const struct insn *insn)
 {
     static const char *const pairs[][2] = {
@@ -19,7 +22,8 @@ static bool same_name(const char *ours, const char *theirs, const struct insn *i
     size_t length = strlen(ours);
 
     if (!strncmp(ours, theirs, length) &&
-        (!strcmp(theirs + length, "64") || !strcmp(theirs + length, "d") || !strcmp(theirs + length, "q")))
+        (!strcmp(theirs + length, "64") || !strcmp(theirs + length, "d") ||
+         !strcmp(theirs + length, "q")))
         return true; // Zydis tells the operand size of some in the name
     if (!strcmp(ours, theirs) || !strncmp(theirs, "prefetch", 8) || !strncmp(theirs, "nop", 3))
         return true;
@@ -27,7 +31,8 @@ static bool same_name(const char *ours, const char *theirs, const struct insn *i
         if (!strcmp(ours, pairs[i][0]) && !strcmp(theirs, pairs[i][1]))
             return true;
     return insn->op < 4 || (insn->map == MAP_1 && (insn->opcode & 0xf8) == 0xd8) ||
-           (insn->map == MAP_0F && ((insn->opcode >= 0x18 && insn->opcode <= 0x1f) || insn->opcode == 0x0f));
+           (insn->map == MAP_0F &&
+            ((insn->opcode >= 0x18 && insn->opcode <= 0x1f) || insn->opcode == 0x0f));
 }
 
 static void test_names(unsigned mode)
@@ -57,14 +62,16 @@ static void test_names(unsigned mode)
             bytes[n++] = map == 2 ? 0x38 : 0x3a;
         bytes[n++] = (uint8_t)(x >> 8);
         bytes[n] = (uint8_t)x;
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&zydis, &context, bytes, sizeof bytes, &theirs)) ||
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeInstruction(&zydis, &context, bytes, sizeof bytes, &theirs)) ||
             decode(bytes, sizeof bytes, mode, &insn) != DECODE_OK)
             continue;
         if (same_name(disasm_name(&insn), ZydisMnemonicGetString(theirs.mnemonic), &insn))
             same++;
         else if (wrong++ < 40)
-            tap_note("%s here, %s in Zydis: %02x %02x %02x %02x", disasm_name(&insn), ZydisMnemonicGetString(theirs.mnemonic), bytes[0],
-                     bytes[1], bytes[2], bytes[3]);
+            tap_note("%s here, %s in Zydis: %02x %02x %02x %02x", disasm_name(&insn),
+                     ZydisMnemonicGetString(theirs.mnemonic), bytes[0], bytes[1], bytes[2],
+                     bytes[3]);
     }
     ok(wrong == 0, "%u-bit code: %lu mnemonics as in Zydis", 8 * mode, same);
 }
@@ -111,7 +118,8 @@ static void test_text(void)
     text_is(4, "a1 00 00 00 80", "mov eax, dword ptr [0x80000000]");
     text_is(2, "26 8a 47 02", "mov al, byte ptr es:[bx+0x2]");
     text_is(2, "8b 42 fe", "mov ax, word ptr [bp+si-0x2]");
-    ok(decode((const uint8_t *)"\x48\x89\x44\x8b\xf8\x90", 6, 8, &insn) == DECODE_OK, "a long text");
+    ok(decode((const uint8_t *)"\x48\x89\x44\x8b\xf8\x90", 6, 8, &insn) == DECODE_OK,
+       "a long text");
     disasm(&insn, 8, 0, text, sizeof text);
     is_str(text, "mov qwo", "is cut at the buffer's end");
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random instructions on random states in all modes: the interpreter must stay within the guest's memory (the sanitizers watch), end every
- * step with a defined status, and leave RIP and RSP alone when it faults.
+ * Random instructions on random states in all modes: the interpreter must stay within the guest's
+ * memory (the sanitizers watch), end every step with a defined status, and leave RIP and RSP alone
+ * when it faults.
  */
 #include "tests/cpu/guest.h"
 #include "tests/unit/random.h"
@@ -59,18 +60,22 @@ int main(void)
         rsp = g.state->rsp;
         status = interp_step(&g.interp);
         count[status]++;
-        if (status == INTERP_FAULT && g.interp.fault.vector != EXCEPTION_DB && (g.state->rip != rip || g.state->rsp != rsp))
+        if (status == INTERP_FAULT && g.interp.fault.vector != EXCEPTION_DB &&
+            (g.state->rip != rip || g.state->rsp != rsp))
             wrong++;
-        if ((status == INTERP_EXIT || status == INTERP_UNSUPPORTED) && (g.state->rip != rip || g.state->rsp != rsp))
+        if ((status == INTERP_EXIT || status == INTERP_UNSUPPORTED) &&
+            (g.state->rip != rip || g.state->rsp != rsp))
             wrong++;
         g.state->cs.base = rip == 0 ? GUEST_CODE : 0;
         if (g.state->cr0 != (g.state->cr0 & 0xe005003f) || i % 64 == 63)
             i |= 511; // a fresh state
     }
-    tap_note("%lu done, %lu again, %lu faults, %lu exits, %lu not executed", count[INTERP_DONE], count[INTERP_AGAIN],
-             count[INTERP_FAULT], count[INTERP_EXIT], count[INTERP_UNSUPPORTED]);
+    tap_note("%lu done, %lu again, %lu faults, %lu exits, %lu not executed", count[INTERP_DONE],
+             count[INTERP_AGAIN], count[INTERP_FAULT], count[INTERP_EXIT],
+             count[INTERP_UNSUPPORTED]);
     ok(wrong == 0, "a step that does not complete leaves RIP and RSP alone");
-    ok(count[INTERP_DONE] > 10000 && count[INTERP_FAULT] > 10000, "random instructions end in a defined status");
+    ok(count[INTERP_DONE] > 10000 && count[INTERP_FAULT] > 10000,
+       "random instructions end in a defined status");
     guest_free(&g);
     return tap_done();
 }

@@ -55,7 +55,12 @@ static void need(void *arg, uint32_t groups)
 }
 
 static const struct interp_ops ops = {
-    .ram = ram, .mmio_read = mmio_read, .mmio_write = mmio_write, .port_in = port_in, .port_out = port_out, .need = need,
+    .ram = ram,
+    .mmio_read = mmio_read,
+    .mmio_write = mmio_write,
+    .port_in = port_in,
+    .port_out = port_out,
+    .need = need,
 };
 
 void guest_init(struct guest *g)
@@ -80,10 +85,12 @@ void guest_join(struct guest *g, const struct guest *other)
     interp_init(&g->interp, g->state, &ops, g, 40);
 }
 
-static void put_descriptor(struct guest *g, unsigned index, unsigned attr, uint32_t base, uint32_t limit)
+static void put_descriptor(struct guest *g, unsigned index, unsigned attr, uint32_t base,
+                           uint32_t limit)
 {
-    uint64_t raw = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xff) << 40 |
-                   (uint64_t)(limit >> 16 & 0xf) << 48 | (uint64_t)(attr >> 8) << 52 | (uint64_t)(base >> 24) << 56;
+    uint64_t raw = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
+                   (uint64_t)(attr & 0xff) << 40 | (uint64_t)(limit >> 16 & 0xf) << 48 |
+                   (uint64_t)(attr >> 8) << 52 | (uint64_t)(base >> 24) << 56;
 
     guest_write(g, GUEST_GDT + 8 * index, 8, raw);
 }
@@ -93,7 +100,8 @@ static void set_segment(struct cpu_segment *s, unsigned sel, unsigned attr, uint
     *s = (struct cpu_segment){.sel = (uint16_t)sel, .attr = (uint16_t)attr, .limit = limit};
 }
 
-/* GDT: 08 code and 10 data of CPL 0, 18 code and 20 data of CPL 3, all flat; 28 64-bit code; 30 not present; 38 a 16-bit data segment. */
+/* GDT: 08 code and 10 data of CPL 0, 18 code and 20 data of CPL 3, all flat; 28 64-bit code; 30 not
+ * present; 38 a 16-bit data segment. */
 static void put_gdt(struct guest *g)
 {
     put_descriptor(g, 1, 0xc9b, 0, 0xfffff);
@@ -155,7 +163,9 @@ void guest_paging(struct guest *g, enum guest_paging paging)
     s->cr0 |= CR0_PE | CR0_PG | CR0_WP;
     s->cr3 = new_table(g);
     s->cr4 = paging == PAGING_32 ? CR4_PSE : CR4_PAE;
-    s->efer = paging == PAGING_64 ? EFER_LME | EFER_LMA | EFER_NXE : paging == PAGING_PAE ? EFER_NXE : 0;
+    s->efer = paging == PAGING_64    ? EFER_LME | EFER_LMA | EFER_NXE
+              : paging == PAGING_PAE ? EFER_NXE
+                                     : 0;
     for (uint64_t page = 0; page < 0x80000; page += 0x1000) // what tests use of RAM, one to one
         guest_map(g, page, page, 7, false);
 }
@@ -191,7 +201,8 @@ uint64_t guest_entry(struct guest *g, uint64_t linear, unsigned level)
 
 void guest_map(struct guest *g, uint64_t linear, uint64_t gpa, uint64_t flags, bool large)
 {
-    guest_write(g, guest_entry(g, linear, large ? 1 : 0), levels(g) == 2 ? 4 : 8, gpa | flags | (large ? 0x80 : 0));
+    guest_write(g, guest_entry(g, linear, large ? 1 : 0), levels(g) == 2 ? 4 : 8,
+                gpa | flags | (large ? 0x80 : 0));
 }
 
 uint64_t guest_read(const struct guest *g, uint64_t gpa, unsigned size)
@@ -223,7 +234,8 @@ enum interp_status guest_step(struct guest *g, const char *hex)
     return interp_step(&g->interp);
 }
 
-enum walk_status guest_walk(struct guest *g, uint64_t linear, uint32_t access, struct walk_result *result)
+enum walk_status guest_walk(struct guest *g, uint64_t linear, uint32_t access,
+                            struct walk_result *result)
 {
     const struct cpu_state *s = g->state;
     struct walk w = {ram, g, s->cr0, s->cr3, s->cr4, s->efer, s->rflags, 40};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length; what Zydis refuses may only be accepted where
- * the table does not judge (encodings of the vector maps, x87, and reserved forms that are counted). Random and structured bytes, 16-,
- * 32- and 64-bit code.
+ * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length; what
+ * Zydis refuses may only be accepted where the table does not judge (encodings of the vector maps,
+ * x87, and reserved forms that are counted). Random and structured bytes, 16-, 32- and 64-bit code.
  */
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
@@ -18,7 +18,8 @@ struct counts {
     unsigned long agreed, refused_by_both, accepted_only_here, wrong;
 };
 
-static void show(const char *what, const uint8_t *bytes, unsigned mode, unsigned here, unsigned there)
+static void show(const char *what, const uint8_t *bytes, unsigned mode, unsigned here,
+                 unsigned there)
 {
     char text[3 * SIZE + 1];
 
@@ -38,14 +39,16 @@ static bool prefixes_are_short(const uint8_t *bytes, unsigned mode, unsigned len
     return true;
 }
 
-/* Forms whose operands the interpreter checks: control, debug and segment registers that do not exist. */
+/* Forms whose operands the interpreter checks: control, debug and segment registers that do not
+ * exist. */
 static bool judged_later(const struct insn *insn)
 {
     return (insn->map == MAP_0F && insn->opcode >= 0x20 && insn->opcode <= 0x23) ||
            (insn->map == MAP_1 && (insn->opcode == 0x8c || insn->opcode == 0x8e));
 }
 
-static void compare(const ZydisDecoder *zydis, const uint8_t *bytes, unsigned mode, struct counts *c, bool thorough)
+static void compare(const ZydisDecoder *zydis, const uint8_t *bytes, unsigned mode,
+                    struct counts *c, bool thorough)
 {
     ZydisDecodedInstruction theirs;
     ZydisDecoderContext context;
@@ -53,12 +56,13 @@ static void compare(const ZydisDecoder *zydis, const uint8_t *bytes, unsigned mo
     enum decode_status status = decode(bytes, SIZE, mode, &ours);
     bool known = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(zydis, &context, bytes, SIZE, &theirs));
 
-    if (known && (theirs.mnemonic == ZYDIS_MNEMONIC_JKZD || theirs.mnemonic == ZYDIS_MNEMONIC_JKNZD))
+    if (known &&
+        (theirs.mnemonic == ZYDIS_MNEMONIC_JKZD || theirs.mnemonic == ZYDIS_MNEMONIC_JKNZD))
         return; // of Knights Corner only; VEX encodings without a modrm byte
     if (known && (status != DECODE_OK || ours.length != theirs.length)) {
         if (c->wrong++ < 40)
-            show(ZydisMnemonicGetString(theirs.mnemonic), bytes, mode, status == DECODE_OK ? ours.length : 0,
-                 theirs.length);
+            show(ZydisMnemonicGetString(theirs.mnemonic), bytes, mode,
+                 status == DECODE_OK ? ours.length : 0, theirs.length);
     } else if (known && thorough && !prefixes_are_short(bytes, mode, ours.length)) {
         if (c->wrong++ < 40)
             show("not short", bytes, mode, ours.length, theirs.length);
@@ -103,7 +107,8 @@ static void structured(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, st
                 }
 }
 
-static void vector(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, struct counts *c, unsigned long count)
+static void vector(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, struct counts *c,
+                   unsigned long count)
 {
     static const uint8_t first[] = {0xc4, 0xc5, 0x62, 0x8f};
     uint8_t bytes[SIZE];
@@ -124,7 +129,8 @@ static void vector(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, struct
     }
 }
 
-static void noise(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, struct counts *c, unsigned long count)
+static void noise(const ZydisDecoder *zydis, unsigned mode, uint64_t *r, struct counts *c,
+                  unsigned long count)
 {
     uint8_t bytes[SIZE];
 
@@ -140,17 +146,22 @@ static void test_mode(unsigned mode, uint64_t *r)
     ZydisDecoder zydis;
     struct counts c = {0};
 
-    ZydisDecoderInit(&zydis, mode == 8 ? ZYDIS_MACHINE_MODE_LONG_64 :
-                     mode == 4 ? ZYDIS_MACHINE_MODE_LEGACY_32 : ZYDIS_MACHINE_MODE_LEGACY_16,
-                     mode == 8 ? ZYDIS_STACK_WIDTH_64 : mode == 4 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_16);
+    ZydisDecoderInit(&zydis,
+                     mode == 8   ? ZYDIS_MACHINE_MODE_LONG_64
+                     : mode == 4 ? ZYDIS_MACHINE_MODE_LEGACY_32
+                                 : ZYDIS_MACHINE_MODE_LEGACY_16,
+                     mode == 8   ? ZYDIS_STACK_WIDTH_64
+                     : mode == 4 ? ZYDIS_STACK_WIDTH_32
+                                 : ZYDIS_STACK_WIDTH_16);
     ZydisDecoderEnableMode(&zydis, ZYDIS_DECODER_MODE_KNC, ZYAN_FALSE);
     ZydisDecoderEnableMode(&zydis, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
     structured(&zydis, mode, r, &c);
     vector(&zydis, mode, r, &c, 1000000);
     noise(&zydis, mode, r, &c, 1000000);
-    tap_note("%u-bit code: %lu agreed, %lu not judged or refused by both, %lu accepted only here", 8 * mode, c.agreed,
-             c.refused_by_both, c.accepted_only_here);
-    ok(c.wrong == 0, "%u-bit code: what Zydis decodes has the same length here (%lu)", 8 * mode, c.agreed);
+    tap_note("%u-bit code: %lu agreed, %lu not judged or refused by both, %lu accepted only here",
+             8 * mode, c.agreed, c.refused_by_both, c.accepted_only_here);
+    ok(c.wrong == 0, "%u-bit code: what Zydis decodes has the same length here (%lu)", 8 * mode,
+       c.agreed);
     ok(c.accepted_only_here == 0, "%u-bit code: nothing is accepted that Zydis refuses", 8 * mode);
 }
 

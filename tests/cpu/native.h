@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs one instruction on the processor of this machine, in 64-bit user mode, with all general registers (RSP too), flags and, if
- * wanted, the vector registers given. One thread only. The code must end in the jump that native_put_exit() writes.
+ * Runs one instruction on the processor of this machine, in 64-bit user mode, with all general
+ * registers (RSP too), flags and, if wanted, the vector registers given. One thread only. The code
+ * must end in the jump that native_put_exit() writes.
  */
 #ifndef TESTS_CPU_NATIVE_H
 #define TESTS_CPU_NATIVE_H
@@ -30,7 +31,8 @@ extern struct native_state native_state;
 void native_init(void);
 /* Writes a jump to exit `which` (0, 1). Changes no flags. */
 void native_put_exit(uint8_t *code, unsigned which);
-/* Runs native_state; returns the exception's vector, or NATIVE_NO_FAULT. After an exception gpr and rflags are those of the fault. */
+/* Runs native_state; returns the exception's vector, or NATIVE_NO_FAULT. After an exception gpr and
+ * rflags are those of the fault. */
 unsigned native_run(void);
 
 #endif

@@ -20,11 +20,13 @@ static void set_status(uint64_t *flags, uint64_t value)
     *flags = (*flags & ~RFLAGS_STATUS) | value;
 }
 
-/* The carries out of each bit of an addition decide CF and AF, those of a subtraction the borrows. */
+/*
+ * The carries out of each bit of an addition decide CF and AF, those of a subtraction the borrows.
+ */
 static uint64_t carry_flags(uint64_t carries, uint64_t overflow, unsigned size)
 {
-    return (carries & alu_sign(size) ? RFLAGS_CF : 0) | (overflow & alu_sign(size) ? RFLAGS_OF : 0) |
-           (carries & 8 ? RFLAGS_AF : 0);
+    return (carries & alu_sign(size) ? RFLAGS_CF : 0) |
+           (overflow & alu_sign(size) ? RFLAGS_OF : 0) | (carries & 8 ? RFLAGS_AF : 0);
 }
 
 static uint64_t add(uint64_t a, uint64_t b, unsigned carry, unsigned size, uint64_t *flags)
@@ -127,7 +129,8 @@ uint64_t alu_move(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
     return b;
 }
 
-static uint64_t add_with(uint64_t a, uint64_t b, unsigned size, uint64_t *flags, uint64_t carry_flag)
+static uint64_t add_with(uint64_t a, uint64_t b, unsigned size, uint64_t *flags,
+                         uint64_t carry_flag)
 {
     uint64_t carry = *flags & carry_flag ? 1 : 0, ignored = 0, result;
 
@@ -153,7 +156,8 @@ static unsigned shift_count(uint64_t b, unsigned size)
 
 static void set_carry_overflow(uint64_t *flags, bool carry, bool overflow)
 {
-    *flags = (*flags & ~(RFLAGS_CF | RFLAGS_OF)) | (carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
+    *flags =
+        (*flags & ~(RFLAGS_CF | RFLAGS_OF)) | (carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 }
 
 uint64_t alu_rol(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
@@ -262,7 +266,8 @@ uint64_t alu_shld(uint64_t a, uint64_t b, unsigned count, unsigned size, uint64_
     count = shift_count(count, size);
     if (count == 0)
         return a;
-    if (count > bits) { // undefined: 16 bits and a count above 16; the operands repeat, as Intel's processors do it
+    if (count > bits) { // undefined: 16 bits and a count above 16; the operands repeat, as Intel's
+                        // processors do it
         a = b;
         b = result;
         count -= bits;
@@ -324,7 +329,8 @@ uint64_t alu_btc(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
 
 static void set_product_flags(uint64_t low, bool wide, unsigned size, uint64_t *flags)
 {
-    set_status(flags, (alu_flags_of(low, size) & (RFLAGS_SF | RFLAGS_PF)) | (wide ? RFLAGS_CF | RFLAGS_OF : 0));
+    set_status(flags, (alu_flags_of(low, size) & (RFLAGS_SF | RFLAGS_PF)) |
+                          (wide ? RFLAGS_CF | RFLAGS_OF : 0));
 }
 
 uint64_t alu_mul(uint64_t a, uint64_t b, unsigned size, uint64_t *high, uint64_t *flags)
@@ -354,7 +360,10 @@ bool alu_div(uint64_t *high, uint64_t *low, uint64_t divisor, unsigned size)
     if (*high >= divisor)
         return false;
     if (size == 8) {
-        __asm__("divq %4" : "=a"(quotient), "=d"(remainder) : "a"(*low), "d"(*high), "r"(divisor) : "cc");
+        __asm__("divq %4"
+                : "=a"(quotient), "=d"(remainder)
+                : "a"(*low), "d"(*high), "r"(divisor)
+                : "cc");
     } else {
         uint64_t dividend = *high << 8 * size | *low;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads, stores and locked operations on guest RAM, at any alignment, each as one access of the processor (so that other vCPUs see it
- * whole wherever a real one would show it whole: SDM volume 3, 9.1). Sizes are 1, 2, 4 and 8.
+ * Loads, stores and locked operations on guest RAM, at any alignment, each as one access of the
+ * processor (so that other vCPUs see it whole wherever a real one would show it whole: SDM volume
+ * 3, 9.1). Sizes are 1, 2, 4 and 8.
  */
 #ifndef VMM_CPU_ATOMIC_H
 #define VMM_CPU_ATOMIC_H
@@ -14,8 +15,8 @@ static inline uint64_t atomic_load_guest(const uint8_t *p, unsigned size)
     uint64_t value;
 
     switch (size) {
-    case 1:  __asm__ volatile("movzbl %1, %k0" : "=r"(value) : "m"(*(const uint8_t (*)[1])p)); break;
-    case 2:  __asm__ volatile("movzwl %1, %k0" : "=r"(value) : "m"(*(const uint8_t (*)[2])p)); break;
+    case 1: __asm__ volatile("movzbl %1, %k0" : "=r"(value) : "m"(*(const uint8_t(*)[1])p)); break;
+    case 2: __asm__ volatile("movzwl %1, %k0" : "=r"(value) : "m"(*(const uint8_t(*)[2])p)); break;
     case 4:  __asm__ volatile("movl %1, %k0" : "=r"(value) : "m"(*(const uint8_t (*)[4])p)); break;
     default: __asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*(const uint8_t (*)[8])p)); break;
     }
@@ -40,19 +41,27 @@ static inline bool atomic_cas_guest(uint8_t *p, unsigned size, uint64_t *expecte
 
     switch (size) {
     case 1:
-        __asm__ volatile("lock cmpxchgb %b3, %1" : "+a"(rax), "+m"(*(uint8_t (*)[1])p), "=@ccz"(done) : "q"(value));
+        __asm__ volatile("lock cmpxchgb %b3, %1"
+                         : "+a"(rax), "+m"(*(uint8_t(*)[1])p), "=@ccz"(done)
+                         : "q"(value));
         rax = (uint8_t)rax;
         break;
     case 2:
-        __asm__ volatile("lock cmpxchgw %w3, %1" : "+a"(rax), "+m"(*(uint8_t (*)[2])p), "=@ccz"(done) : "r"(value));
+        __asm__ volatile("lock cmpxchgw %w3, %1"
+                         : "+a"(rax), "+m"(*(uint8_t(*)[2])p), "=@ccz"(done)
+                         : "r"(value));
         rax = (uint16_t)rax;
         break;
     case 4:
-        __asm__ volatile("lock cmpxchgl %k3, %1" : "+a"(rax), "+m"(*(uint8_t (*)[4])p), "=@ccz"(done) : "r"(value));
+        __asm__ volatile("lock cmpxchgl %k3, %1"
+                         : "+a"(rax), "+m"(*(uint8_t(*)[4])p), "=@ccz"(done)
+                         : "r"(value));
         rax = (uint32_t)rax;
         break;
     default:
-        __asm__ volatile("lock cmpxchgq %3, %1" : "+a"(rax), "+m"(*(uint8_t (*)[8])p), "=@ccz"(done) : "r"(value));
+        __asm__ volatile("lock cmpxchgq %3, %1"
+                         : "+a"(rax), "+m"(*(uint8_t(*)[8])p), "=@ccz"(done)
+                         : "r"(value));
         break;
     }
     *expected = rax;
@@ -64,7 +73,8 @@ static inline bool atomic_cas16_guest(uint8_t *p, uint64_t expected[2], uint64_t
 {
     bool done;
 
-    __asm__ volatile("lock cmpxchg16b %2" : "+a"(expected[0]), "+d"(expected[1]), "+m"(*(uint8_t (*)[16])p), "=@ccz"(done)
+    __asm__ volatile("lock cmpxchg16b %2"
+                     : "+a"(expected[0]), "+d"(expected[1]), "+m"(*(uint8_t(*)[16])p), "=@ccz"(done)
                      : "b"(low), "c"(high));
     return done;
 }

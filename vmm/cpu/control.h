@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bits of the control registers and of RFLAGS, and the exceptions' vectors (SDM volume 3, 2.3, 2.5 and 6.3). */
+/* Bits of the control registers and of RFLAGS, and the exceptions' vectors (SDM volume 3, 2.3, 2.5
+ * and 6.3). */
 #ifndef VMM_CPU_CONTROL_H
 #define VMM_CPU_CONTROL_H
 
@@ -58,9 +59,21 @@
 #define EFER_NXE 0x0800ull
 
 enum exception {
-    EXCEPTION_DE = 0, EXCEPTION_DB = 1, EXCEPTION_BP = 3, EXCEPTION_OF = 4, EXCEPTION_BR = 5, EXCEPTION_UD = 6,
-    EXCEPTION_NM = 7, EXCEPTION_TS = 10, EXCEPTION_NP = 11, EXCEPTION_SS = 12, EXCEPTION_GP = 13,
-    EXCEPTION_PF = 14, EXCEPTION_MF = 16, EXCEPTION_AC = 17, EXCEPTION_XM = 19
+    EXCEPTION_DE = 0,
+    EXCEPTION_DB = 1,
+    EXCEPTION_BP = 3,
+    EXCEPTION_OF = 4,
+    EXCEPTION_BR = 5,
+    EXCEPTION_UD = 6,
+    EXCEPTION_NM = 7,
+    EXCEPTION_TS = 10,
+    EXCEPTION_NP = 11,
+    EXCEPTION_SS = 12,
+    EXCEPTION_GP = 13,
+    EXCEPTION_PF = 14,
+    EXCEPTION_MF = 16,
+    EXCEPTION_AC = 17,
+    EXCEPTION_XM = 19
 };
 
 #endif

@@ -16,22 +16,30 @@ struct cursor {
 
 /* What a byte means before the opcode. */
 enum prefix_class {
-    PREFIX_NONE, PREFIX_REX, PREFIX_SEGMENT, PREFIX_OPSIZE, PREFIX_ADDRESS, PREFIX_LOCK, PREFIX_REP, PREFIX_REPNE,
+    PREFIX_NONE,
+    PREFIX_REX,
+    PREFIX_SEGMENT,
+    PREFIX_OPSIZE,
+    PREFIX_ADDRESS,
+    PREFIX_LOCK,
+    PREFIX_REP,
+    PREFIX_REPNE,
     PREFIX_ESCAPE, // 0F
     PREFIX_VEX     // C4 C5 62 8F: perhaps not the opcodes they are in the one-byte map
 };
 
 static const uint8_t prefix_classes[256] = {
-    [0x0f] = PREFIX_ESCAPE,
-    [0x26] = PREFIX_SEGMENT, [0x2e] = PREFIX_SEGMENT, [0x36] = PREFIX_SEGMENT, [0x3e] = PREFIX_SEGMENT,
-    [0x40] = PREFIX_REX, [0x41] = PREFIX_REX, [0x42] = PREFIX_REX, [0x43] = PREFIX_REX,
-    [0x44] = PREFIX_REX, [0x45] = PREFIX_REX, [0x46] = PREFIX_REX, [0x47] = PREFIX_REX,
-    [0x48] = PREFIX_REX, [0x49] = PREFIX_REX, [0x4a] = PREFIX_REX, [0x4b] = PREFIX_REX,
-    [0x4c] = PREFIX_REX, [0x4d] = PREFIX_REX, [0x4e] = PREFIX_REX, [0x4f] = PREFIX_REX,
-    [0x62] = PREFIX_VEX,
-    [0x64] = PREFIX_SEGMENT, [0x65] = PREFIX_SEGMENT, [0x66] = PREFIX_OPSIZE, [0x67] = PREFIX_ADDRESS,
-    [0x8f] = PREFIX_VEX, [0xc4] = PREFIX_VEX, [0xc5] = PREFIX_VEX,
-    [0xf0] = PREFIX_LOCK, [0xf2] = PREFIX_REPNE, [0xf3] = PREFIX_REP,
+    [0x0f] = PREFIX_ESCAPE,  [0x26] = PREFIX_SEGMENT, [0x2e] = PREFIX_SEGMENT,
+    [0x36] = PREFIX_SEGMENT, [0x3e] = PREFIX_SEGMENT, [0x40] = PREFIX_REX,
+    [0x41] = PREFIX_REX,     [0x42] = PREFIX_REX,     [0x43] = PREFIX_REX,
+    [0x44] = PREFIX_REX,     [0x45] = PREFIX_REX,     [0x46] = PREFIX_REX,
+    [0x47] = PREFIX_REX,     [0x48] = PREFIX_REX,     [0x49] = PREFIX_REX,
+    [0x4a] = PREFIX_REX,     [0x4b] = PREFIX_REX,     [0x4c] = PREFIX_REX,
+    [0x4d] = PREFIX_REX,     [0x4e] = PREFIX_REX,     [0x4f] = PREFIX_REX,
+    [0x62] = PREFIX_VEX,     [0x64] = PREFIX_SEGMENT, [0x65] = PREFIX_SEGMENT,
+    [0x66] = PREFIX_OPSIZE,  [0x67] = PREFIX_ADDRESS, [0x8f] = PREFIX_VEX,
+    [0xc4] = PREFIX_VEX,     [0xc5] = PREFIX_VEX,     [0xf0] = PREFIX_LOCK,
+    [0xf2] = PREFIX_REPNE,   [0xf3] = PREFIX_REP,
 };
 
 static enum decode_status out_of_bytes(const struct cursor *c)
@@ -66,8 +74,8 @@ static unsigned segment_of_prefix(unsigned byte)
 }
 
 /*
- * Takes legacy and REX prefixes; leaves the cursor on the first opcode byte. A REX prefix counts only right before the opcode
- * (SDM volume 2, 2.2.1); of F2 and F3 the last one counts.
+ * Takes legacy and REX prefixes; leaves the cursor on the first opcode byte. A REX prefix counts
+ * only right before the opcode (SDM volume 2, 2.2.1); of F2 and F3 the last one counts.
  */
 static bool take_prefixes(struct cursor *c, unsigned mode, struct insn *insn)
 {
@@ -92,8 +100,10 @@ static bool take_prefixes(struct cursor *c, unsigned mode, struct insn *insn)
         case PREFIX_OPSIZE:  insn->prefixes |= INSN_OPSIZE; break;
         case PREFIX_ADDRESS: insn->prefixes |= INSN_ADDRESS; break;
         case PREFIX_LOCK:    insn->prefixes |= INSN_LOCK; break;
-        case PREFIX_REP:     insn->prefixes = (uint8_t)((insn->prefixes & ~INSN_REPNE) | INSN_REP); break;
-        default:             insn->prefixes = (uint8_t)((insn->prefixes & ~INSN_REP) | INSN_REPNE); break;
+        case PREFIX_REP:
+            insn->prefixes = (uint8_t)((insn->prefixes & ~INSN_REPNE) | INSN_REP);
+            break;
+        default: insn->prefixes = (uint8_t)((insn->prefixes & ~INSN_REP) | INSN_REPNE); break;
         }
     }
     return false;
@@ -115,7 +125,8 @@ static void set_vex_rex(struct insn *insn, unsigned mode, unsigned w, unsigned i
 }
 
 /* After C4, C5, 8F or 62 that is a vector prefix: payload and opcode byte. */
-static enum decode_status take_vex(struct cursor *c, unsigned mode, struct insn *insn, unsigned *prefix)
+static enum decode_status take_vex(struct cursor *c, unsigned mode, struct insn *insn,
+                                   unsigned *prefix)
 {
     static const uint8_t vex_map[4] = {0, MAP_V1, MAP_V2, MAP_V3};
     static const uint8_t evex_map[8] = {0, MAP_E1, MAP_E2, MAP_E3, 0, MAP_E5, MAP_E6, 0};
@@ -161,7 +172,10 @@ static enum decode_status take_vex(struct cursor *c, unsigned mode, struct insn 
     return DECODE_OK;
 }
 
-/* C4, C5 and 62 are vector prefixes where they cannot be LES, LDS and BOUND; 8F where it cannot be POP. */
+/*
+ * C4, C5 and 62 are vector prefixes where they cannot be LES, LDS and BOUND; 8F where it cannot be
+ * POP.
+ */
 static bool is_vex(const struct cursor *c, unsigned mode)
 {
     unsigned byte = c->bytes[c->at];
@@ -174,7 +188,8 @@ static bool is_vex(const struct cursor *c, unsigned mode)
 }
 
 /* The opcode bytes: sets map and opcode. */
-static enum decode_status take_opcode(struct cursor *c, unsigned mode, struct insn *insn, unsigned *prefix)
+static enum decode_status take_opcode(struct cursor *c, unsigned mode, struct insn *insn,
+                                      unsigned *prefix)
 {
     *prefix = mandatory_prefix(insn);
     if (is_vex(c, mode))
@@ -195,14 +210,17 @@ static enum decode_status take_opcode(struct cursor *c, unsigned mode, struct in
     return DECODE_OK;
 }
 
-/* The row for an encoding of a VEX, EVEX or XOP map that has none: its immediate by map and opcode. */
+/* The row for an encoding of a VEX, EVEX or XOP map that has none: its immediate by map and opcode.
+ */
 static unsigned unknown_row(const struct insn *insn)
 {
     unsigned op = insn->opcode;
 
     switch (insn->map) {
     case MAP_V1: case MAP_E1:
-        return (op >= 0x70 && op <= 0x73) || op == 0xc2 || (op >= 0xc4 && op <= 0xc6) ? ROW_UNKNOWN_8 : ROW_UNKNOWN;
+        return (op >= 0x70 && op <= 0x73) || op == 0xc2 || (op >= 0xc4 && op <= 0xc6)
+                   ? ROW_UNKNOWN_8
+                   : ROW_UNKNOWN;
     case MAP_V3: case MAP_E3: case MAP_X8:
         return ROW_UNKNOWN_8;
     case MAP_XA:
@@ -218,8 +236,9 @@ static unsigned unknown_row(const struct insn *insn)
 static unsigned choose_row(const struct insn *insn, unsigned row, unsigned mode, unsigned prefix)
 {
     uint32_t key = (insn->modrm >> 3 & 7) | (insn->modrm & 7u) << KEY_RM_SHIFT |
-                   (insn->modrm >= 0xc0 ? KEY_MOD3 : 0) | prefix << KEY_PREFIX_SHIFT | (mode == 8 ? KEY_64 : 0) |
-                   (insn->rex & 8 ? KEY_W : 0) | (insn->vl ? KEY_L : 0) | (insn->opsize == 2 ? KEY_16 : 0);
+                   (insn->modrm >= 0xc0 ? KEY_MOD3 : 0) | prefix << KEY_PREFIX_SHIFT |
+                   (mode == 8 ? KEY_64 : 0) | (insn->rex & 8 ? KEY_W : 0) | (insn->vl ? KEY_L : 0) |
+                   (insn->opsize == 2 ? KEY_16 : 0);
 
     do {
         uint32_t select = opcode_rows[row].select;
@@ -235,7 +254,8 @@ static unsigned choose_row(const struct insn *insn, unsigned row, unsigned mode,
 static enum decode_status take_memory16(struct cursor *c, struct insn *insn)
 {
     static const uint8_t bases[8] = {3, 3, 5, 5, 6, 7, 5, 3};
-    static const uint8_t indexes[8] = {6, 7, 6, 7, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG};
+    static const uint8_t indexes[8] = {6,           7,           6,           7,
+                                       INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG};
     unsigned mod = insn->modrm >> 6, rm = insn->modrm & 7;
     unsigned size = mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0;
 
@@ -355,7 +375,8 @@ static enum decode_status take_modrm(struct cursor *c, struct insn *insn)
     return DECODE_OK;
 }
 
-static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn *insn, unsigned prefix)
+static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn *insn,
+                                    unsigned prefix)
 {
     unsigned row = insn->map < MAP_INDEXED ? opcode_first[insn->map][insn->opcode] : 0;
     const struct opcode_row *r;
@@ -376,7 +397,8 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
         r = &opcode_rows[row];
     }
     insn->op = (uint16_t)row;
-    if (row == 0 || (insn->vvvv && insn->map < MAP_INDEXED && row > ROW_UNKNOWN_32 && !(r->properties & P_VVVV)))
+    if (row == 0 || (insn->vvvv && insn->map < MAP_INDEXED && row > ROW_UNKNOWN_32 &&
+                     !(r->properties & P_VVVV)))
         return DECODE_INVALID;
     if (mode == 8 && (r->properties & P_F64))
         insn->opsize = 8;
@@ -396,7 +418,8 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
     return DECODE_OK;
 }
 
-/* LOCK is allowed with the instructions marked so and a memory destination only (SDM volume 2, LOCK). */
+/* LOCK is allowed with the instructions marked so and a memory destination only (SDM volume 2,
+ * LOCK). */
 static bool lock_allowed(const struct insn *insn)
 {
     return insn->memory && (opcode_rows[insn->op].properties & P_LOCK);

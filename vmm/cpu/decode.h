@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instruction decoder: bytes to struct insn, by the table of opcodes.def (Intel SDM volume 2, chapter 2 and appendix A; AMD APM
- * volume 3, chapter 1).
+ * Instruction decoder: bytes to struct insn, by the table of opcodes.def (Intel SDM volume 2,
+ * chapter 2 and appendix A; AMD APM volume 3, chapter 1).
  *
- * decode() is a pure function of bytes and code size: no guest state, no features. It knows the length of every encoding of the legacy,
- * VEX, EVEX and XOP maps; an instruction of a map without a row for it is `unknown` (row 0 of its map) and only has a length.
- * At most 15 bytes are looked at.
+ * decode() is a pure function of bytes and code size: no guest state, no features. It knows the
+ * length of every encoding of the legacy, VEX, EVEX and XOP maps; an instruction of a map without a
+ * row for it is `unknown` (row 0 of its map) and only has a length. At most 15 bytes are looked at.
  */
 #ifndef VMM_CPU_DECODE_H
 #define VMM_CPU_DECODE_H

@@ -27,17 +27,20 @@ static const char *const segment_names[8] = {"es", "cs", "ss", "ds", "fs", "gs",
 static const char *register_name(unsigned reg, unsigned size, bool rex)
 {
     static const char *const byte[20] = {
-        "al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil", "r8b", "r9b", "r10b", "r11b", "r12b", "r13b", "r14b", "r15b",
-        "ah", "ch", "dh", "bh",
+        "al",   "cl",   "dl",   "bl",   "spl",  "bpl",  "sil", "dil", "r8b", "r9b",
+        "r10b", "r11b", "r12b", "r13b", "r14b", "r15b", "ah",  "ch",  "dh",  "bh",
     };
     static const char *const word[16] = {
-        "ax", "cx", "dx", "bx", "sp", "bp", "si", "di", "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w",
+        "ax",  "cx",  "dx",   "bx",   "sp",   "bp",   "si",   "di",
+        "r8w", "r9w", "r10w", "r11w", "r12w", "r13w", "r14w", "r15w",
     };
     static const char *const dword[16] = {
-        "eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi", "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d", "r15d",
+        "eax", "ecx", "edx",  "ebx",  "esp",  "ebp",  "esi",  "edi",
+        "r8d", "r9d", "r10d", "r11d", "r12d", "r13d", "r14d", "r15d",
     };
     static const char *const qword[16] = {
-        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+        "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15",
     };
 
     reg &= 15;
@@ -115,7 +118,8 @@ static void put_vector(struct output *o, const struct insn *insn, unsigned reg)
     PUT("%cmm%u", "xyz?"[insn->vl & 3], reg);
 }
 
-static void put_operand(struct output *o, const struct insn *insn, unsigned mode, uint64_t rip, unsigned operand)
+static void put_operand(struct output *o, const struct insn *insn, unsigned mode, uint64_t rip,
+                        unsigned operand)
 {
     unsigned size = operand_size(insn, mode, operand_kinds[operand].size);
     bool rex = insn->prefixes & INSN_REX;
@@ -146,22 +150,27 @@ static void put_operand(struct output *o, const struct insn *insn, unsigned mode
     case OC_MREG:   PUT("mm%u", insn->reg & 7); break;
     case OC_KREG:   PUT("k%u", insn->reg & 7); break;
     case OC_KVVV:   PUT("k%u", insn->vvvv & 7); break;
-    case OC_IMM:    PUT("0x%lx", insn->imm & address_mask(size > 8 ? 8 : insn->opsize > size ? insn->opsize : size)); break;
+    case OC_IMM:
+        PUT("0x%lx", insn->imm & address_mask(size > 8              ? 8
+                                              : insn->opsize > size ? insn->opsize
+                                                                    : size));
+        break;
     case OC_ONE:    PUT("1"); break;
-    case OC_REL:    PUT("0x%lx", (rip + insn->length + insn->imm) & address_mask(insn->opsize)); break;
+    case OC_REL: PUT("0x%lx", (rip + insn->length + insn->imm) & address_mask(insn->opsize)); break;
     case OC_FAR:    PUT("0x%x:0x%lx", insn->imm2, insn->imm); break;
     case OC_MOFFS:
-        PUT("%s%s%s[0x%lx]", size_name(size), insn->override ? segment_names[insn->segment] : "", insn->override ? ":" : "",
-            insn->imm);
+        PUT("%s%s%s[0x%lx]", size_name(size), insn->override ? segment_names[insn->segment] : "",
+            insn->override ? ":" : "", insn->imm);
         break;
     case OC_FIXSEG: PUT("%s", segment_names[insn->opcode >> 3 & 7]); break;
     case OC_SEG:    PUT("%s", segment_names[insn->reg & 7]); break;
     case OC_CR:     PUT("cr%u", insn->reg); break;
     case OC_DR:     PUT("dr%u", insn->reg); break;
     case OC_SRC:
-        PUT("%s%s:[%s]", size_name(size), segment_names[insn->segment], register_name(6, insn->addrsize, true));
+        PUT("%s%s:[%s]", size_name(size), segment_names[insn->segment],
+            register_name(6, insn->addrsize, true));
         break;
-    case OC_DST:    PUT("%ses:[%s]", size_name(size), register_name(7, insn->addrsize, true)); break;
+    case OC_DST: PUT("%ses:[%s]", size_name(size), register_name(7, insn->addrsize, true)); break;
     case OC_NONE:   break;
     }
 }
@@ -225,13 +234,15 @@ void disasm(const struct insn *insn, unsigned mode, uint64_t rip, char *text, si
 {
     struct output output = {.sink = {put}, .text = text, .size = size}, *o = &output;
     const struct opcode_row *row = &opcode_rows[insn->op];
-    bool nop = insn->map == MAP_1 && insn->opcode == 0x90 && (insn->rm == 0 || (insn->prefixes & INSN_REP));
+    bool nop = insn->map == MAP_1 && insn->opcode == 0x90 &&
+               (insn->rm == 0 || (insn->prefixes & INSN_REP));
 
     text[0] = 0;
     if (insn->prefixes & INSN_LOCK)
         PUT("lock ");
     if (is_string(insn) && (insn->prefixes & INSN_REP))
-        PUT(insn->opcode == 0xa6 || insn->opcode == 0xa7 || insn->opcode >= 0xae ? "repe " : "rep ");
+        PUT(insn->opcode == 0xa6 || insn->opcode == 0xa7 || insn->opcode >= 0xae ? "repe "
+                                                                                 : "rep ");
     if (is_string(insn) && (insn->prefixes & INSN_REPNE))
         PUT("repne ");
     PUT("%s", disasm_name(insn));

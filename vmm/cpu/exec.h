@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside the interpreter: what its handlers stand on. Each returns INTERP_DONE or a status to hand on with TRY().
+ * Inside the interpreter: what its handlers stand on. Each returns INTERP_DONE or a status to hand
+ * on with TRY().
  *
- * While a step runs, RSP is in gpr[4]; interp_step() puts it back if the instruction completes. A handler changes registers and
- * flags only after the last access that can fault.
+ * While a step runs, RSP is in gpr[4]; interp_step() puts it back if the instruction completes. A
+ * handler changes registers and flags only after the last access that can fault.
  */
 #ifndef VMM_CPU_EXEC_H
 #define VMM_CPU_EXEC_H
@@ -77,15 +78,16 @@ struct access {
 
 struct cpu_segment *exec_segment(struct interp *c, unsigned segment);
 /* The linear address of an operand, after the segment's checks. */
-enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint32_t flags,
-                               uint64_t *linear) INTERP_MUST_CHECK;
+enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                               uint32_t flags, uint64_t *linear) INTERP_MUST_CHECK;
 /* Guest-linear to guest-physical; access is of walk.h. */
-enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t access, uint64_t *gpa) INTERP_MUST_CHECK;
+enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t access,
+                                  uint64_t *gpa) INTERP_MUST_CHECK;
 /* Translates all of the operand: after this, an access cannot fault. */
 enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size, uint32_t flags,
                                 struct access *a) INTERP_MUST_CHECK;
-enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint32_t flags,
-                               struct access *a) INTERP_MUST_CHECK;
+enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                               uint32_t flags, struct access *a) INTERP_MUST_CHECK;
 uint64_t exec_load(struct interp *c, const struct access *a);               // size 1, 2, 4, 8
 void exec_store(struct interp *c, const struct access *a, uint64_t value);
 void exec_load_bytes(struct interp *c, const struct access *a, uint8_t *to);
@@ -99,30 +101,34 @@ enum interp_status exec_write(struct interp *c, unsigned segment, uint64_t offse
                               uint64_t value) INTERP_MUST_CHECK;
 
 /* Stack. They move the stack pointer in gpr[4]. */
-enum interp_status exec_stack_push(struct interp *c, unsigned size, uint64_t value) INTERP_MUST_CHECK;
-enum interp_status exec_stack_pop(struct interp *c, unsigned size, uint64_t *value) INTERP_MUST_CHECK;
+enum interp_status exec_stack_push(struct interp *c, unsigned size,
+                                   uint64_t value) INTERP_MUST_CHECK;
+enum interp_status exec_stack_pop(struct interp *c, unsigned size,
+                                  uint64_t *value) INTERP_MUST_CHECK;
 uint64_t exec_stack_mask(const struct interp *c);
 void exec_set_sp(struct interp *c, uint64_t value);
 
 /* Operands (exec_operand.c). */
 uint64_t exec_get_reg(const struct interp *c, unsigned reg, unsigned size);
 void exec_set_reg(struct interp *c, unsigned reg, unsigned size, uint64_t value);
-uint64_t exec_address(const struct interp *c);                   // effective address of the memory operand
+uint64_t exec_address(const struct interp *c); // effective address of the memory operand
 unsigned exec_operand_size(const struct interp *c, unsigned n);
 enum interp_status exec_get(struct interp *c, unsigned n, uint64_t *value) INTERP_MUST_CHECK;
 enum interp_status exec_set(struct interp *c, unsigned n, uint64_t value) INTERP_MUST_CHECK;
 /*
- * Operand 0 = fn(operand 0, b), atomically if LOCK says so or `locked` is set; flags change with it. *old, if not NULL, becomes what
- * was there.
+ * Operand 0 = fn(operand 0, b), atomically if LOCK says so or `locked` is set; flags change with
+ * it. *old, if not NULL, becomes what was there.
  */
-enum interp_status exec_modify(struct interp *c, uint64_t b, alu_fn *fn, bool locked, uint64_t *old) INTERP_MUST_CHECK;
-enum interp_status exec_modify_access(struct interp *c, const struct access *a, uint64_t b, alu_fn *fn, bool locked,
-                                      uint64_t *old) INTERP_MUST_CHECK;
+enum interp_status exec_modify(struct interp *c, uint64_t b, alu_fn *fn, bool locked,
+                               uint64_t *old) INTERP_MUST_CHECK;
+enum interp_status exec_modify_access(struct interp *c, const struct access *a, uint64_t b,
+                                      alu_fn *fn, bool locked, uint64_t *old) INTERP_MUST_CHECK;
 
 /* Control flow: checks the target against CS and makes it the next instruction. */
 enum interp_status exec_branch(struct interp *c, uint64_t target) INTERP_MUST_CHECK;
 
 /* Segments (exec_segment.c). */
-enum interp_status exec_load_segment(struct interp *c, unsigned segment, uint16_t selector) INTERP_MUST_CHECK;
+enum interp_status exec_load_segment(struct interp *c, unsigned segment,
+                                     uint16_t selector) INTERP_MUST_CHECK;
 
 #endif

@@ -6,8 +6,8 @@ static void set_flags(struct interp *c, uint64_t result, unsigned size, bool car
 {
     uint64_t flags = alu_flags_of(result, size) & (RFLAGS_ZF | RFLAGS_SF);
 
-    c->state->rflags = (c->state->rflags & ~(RFLAGS_ZF | RFLAGS_SF | RFLAGS_CF | RFLAGS_OF)) | flags |
-                       (carry ? RFLAGS_CF : 0);
+    c->state->rflags = (c->state->rflags & ~(RFLAGS_ZF | RFLAGS_SF | RFLAGS_CF | RFLAGS_OF)) |
+                       flags | (carry ? RFLAGS_CF : 0);
 }
 
 enum interp_status exec_andn(struct interp *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: far transfers (SDM volume 3, 5.8; volume 2, JMP, CALL, RET, IRET). Call gates and task switches are not executed
- * (INTERP_UNSUPPORTED).
+ * Handlers: far transfers (SDM volume 3, 5.8; volume 2, JMP, CALL, RET, IRET). Call gates and task
+ * switches are not executed (INTERP_UNSUPPORTED).
  */
 #include "vmm/cpu/exec.h"
 
@@ -13,11 +13,12 @@ static enum interp_status bad_selector(struct interp *c, enum exception vector, 
 }
 
 /*
- * Checks a code segment for a transfer that ends at privilege `cpl`; returning ones give the level by RPL, so that RPL has to be
- * equal there. Unpacks it to *s; nothing changes but its accessed bit.
+ * Checks a code segment for a transfer that ends at privilege `cpl`; returning ones give the level
+ * by RPL, so that RPL has to be equal there. Unpacks it to *s; nothing changes but its accessed
+ * bit.
  */
-static enum interp_status check_code(struct interp *c, uint16_t selector, unsigned cpl, bool returning,
-                                     struct cpu_segment *s)
+static enum interp_status check_code(struct interp *c, uint16_t selector, unsigned cpl,
+                                     bool returning, struct cpu_segment *s)
 {
     unsigned dpl, rpl = selector & 3;
     struct descriptor d;
@@ -41,7 +42,8 @@ static enum interp_status check_code(struct interp *c, uint16_t selector, unsign
     return INTERP_DONE;
 }
 
-static enum interp_status check_offset(struct interp *c, const struct cpu_segment *s, uint64_t offset)
+static enum interp_status check_offset(struct interp *c, const struct cpu_segment *s,
+                                       uint64_t offset)
 {
     if ((c->state->efer & EFER_LMA) && (s->attr & CPU_SEG_L))
         return (uint64_t)((int64_t)(offset << 16) >> 16) == offset ? INTERP_DONE : exec_gp0(c);
@@ -102,13 +104,14 @@ enum interp_status exec_jmp_mem_far(struct interp *c)  { return transfer_memory(
 enum interp_status exec_call_mem_far(struct interp *c) { return transfer_memory(c, true); }
 
 /* The stack segment of a return to an outer level. */
-static enum interp_status check_stack(struct interp *c, uint16_t selector, unsigned cpl, const struct cpu_segment *code,
-                                      struct cpu_segment *s)
+static enum interp_status check_stack(struct interp *c, uint16_t selector, unsigned cpl,
+                                      const struct cpu_segment *code, struct cpu_segment *s)
 {
     struct descriptor d;
 
     if ((selector & 0xfffc) == 0) {
-        if (!(c->state->efer & EFER_LMA) || !(code->attr & CPU_SEG_L) || cpl == 3 || (selector & 3) != cpl)
+        if (!(c->state->efer & EFER_LMA) || !(code->attr & CPU_SEG_L) || cpl == 3 ||
+            (selector & 3) != cpl)
             return exec_gp0(c);
         *s = (struct cpu_segment){.sel = selector, .attr = (uint16_t)(cpl << 5)};
         return INTERP_DONE;
@@ -144,7 +147,8 @@ struct frame {
 };
 
 /* Goes to frame->cs:rip; at an outer level, or always in 64-bit IRET, to the frame's stack. */
-static enum interp_status return_to(struct interp *c, const struct frame *frame, bool stack, uint64_t release)
+static enum interp_status return_to(struct interp *c, const struct frame *frame, bool stack,
+                                    uint64_t release)
 {
     unsigned cpl = frame->cs & 3, size = c->insn.opsize;
     struct cpu_segment code, ss;
@@ -161,7 +165,8 @@ static enum interp_status return_to(struct interp *c, const struct frame *frame,
         c->state->ss = ss;
         if (c->mode == 8 && !(code.attr & CPU_SEG_L))
             c->mode = 4; // the stack pointer's width is that of the new SS
-        c->state->gpr[CPU_RSP] = size == 8 ? frame->rsp : (c->state->gpr[CPU_RSP] & ~alu_mask(size)) | frame->rsp;
+        c->state->gpr[CPU_RSP] =
+            size == 8 ? frame->rsp : (c->state->gpr[CPU_RSP] & ~alu_mask(size)) | frame->rsp;
         exec_set_sp(c, frame->rsp + release);
     }
     if (outer)
@@ -197,7 +202,8 @@ enum interp_status exec_ret_far(struct interp *c)
 /* Flags that IRET may change (SDM volume 2, IRET). */
 static void set_flags(struct interp *c, uint64_t image, unsigned cpl, unsigned size)
 {
-    uint64_t change = RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID;
+    uint64_t change =
+        RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID;
 
     if (cpl <= (c->state->rflags & RFLAGS_IOPL) >> 12)
         change |= RFLAGS_IF;

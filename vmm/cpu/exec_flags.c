@@ -10,7 +10,10 @@ static enum interp_status set_flag(struct interp *c, uint64_t flag, bool value)
 
 enum interp_status exec_clc(struct interp *c) { return set_flag(c, RFLAGS_CF, false); }
 enum interp_status exec_stc(struct interp *c) { return set_flag(c, RFLAGS_CF, true); }
-enum interp_status exec_cmc(struct interp *c) { return set_flag(c, RFLAGS_CF, !(c->state->rflags & RFLAGS_CF)); }
+enum interp_status exec_cmc(struct interp *c)
+{
+    return set_flag(c, RFLAGS_CF, !(c->state->rflags & RFLAGS_CF));
+}
 enum interp_status exec_cld(struct interp *c) { return set_flag(c, RFLAGS_DF, false); }
 enum interp_status exec_std(struct interp *c) { return set_flag(c, RFLAGS_DF, true); }
 
@@ -107,7 +110,8 @@ static void set_adjusted(struct interp *c, uint64_t al, bool carry, bool adjust)
 static enum interp_status decimal_adjust(struct interp *c, unsigned sign)
 {
     uint64_t old = exec_get_reg(c, CPU_RAX, 1), al = old;
-    bool carry = c->state->rflags & RFLAGS_CF, adjust = (al & 15) > 9 || (c->state->rflags & RFLAGS_AF);
+    bool carry = c->state->rflags & RFLAGS_CF,
+         adjust = (al & 15) > 9 || (c->state->rflags & RFLAGS_AF);
     bool high = old > 0x99 || carry;
 
     if (adjust) {

@@ -96,8 +96,8 @@ enum interp_status exec_push(struct interp *c)
 }
 
 /*
- * POP to memory computes its address after the stack pointer moved, and POP RSP keeps what was popped. The stack pointer moves
- * only if the store succeeds.
+ * POP to memory computes its address after the stack pointer moved, and POP RSP keeps what was
+ * popped. The stack pointer moves only if the store succeeds.
  */
 enum interp_status exec_pop(struct interp *c)
 {
@@ -152,7 +152,8 @@ enum interp_status exec_pusha(struct interp *c)
     struct access slot[8];
 
     for (unsigned i = 0; i < 8; i++)
-        TRY(exec_access(c, SEG_SS, (sp - size * (i + 1)) & exec_stack_mask(c), size, ACCESS_WRITE, &slot[i]));
+        TRY(exec_access(c, SEG_SS, (sp - size * (i + 1)) & exec_stack_mask(c), size, ACCESS_WRITE,
+                        &slot[i]));
     for (unsigned i = 0; i < 8; i++)
         exec_store(c, &slot[i], c->state->gpr[i]);
     exec_set_sp(c, sp - 8 * size);

@@ -22,7 +22,8 @@ enum interp_status exec_movsx(struct interp *c)
     return exec_set(c, 0, alu_extend(value, exec_operand_size(c, 1)));
 }
 
-/* Without REX.W it moves 32 or 16 bits as they are; the operand is read at the destination's size. */
+/* Without REX.W it moves 32 or 16 bits as they are; the operand is read at the destination's size.
+ */
 enum interp_status exec_movsxd(struct interp *c)
 {
     uint64_t value;
@@ -110,8 +111,8 @@ enum interp_status exec_sar(struct interp *c) { return binary(c, alu_sar); }
 enum interp_status exec_adcx(struct interp *c) { return binary(c, alu_adcx); }
 enum interp_status exec_adox(struct interp *c) { return binary(c, alu_adox); }
 
-static enum interp_status double_shift(struct interp *c, uint64_t (*fn)(uint64_t, uint64_t, unsigned, unsigned,
-                                                                        uint64_t *))
+static enum interp_status
+double_shift(struct interp *c, uint64_t (*fn)(uint64_t, uint64_t, unsigned, unsigned, uint64_t *))
 {
     unsigned size = c->insn.opsize;
     uint64_t a, b, count, flags = c->state->rflags;
@@ -134,8 +135,8 @@ enum interp_status exec_shld(struct interp *c) { return double_shift(c, alu_shld
 enum interp_status exec_shrd(struct interp *c) { return double_shift(c, alu_shrd); }
 
 /*
- * BT and its like: a register as bit number reaches any word of memory around the operand, an immediate or a register operand only within it
- * (SDM volume 1, 4.2.2 and volume 2, BT).
+ * BT and its like: a register as bit number reaches any word of memory around the operand, an
+ * immediate or a register operand only within it (SDM volume 1, 4.2.2 and volume 2, BT).
  */
 static enum interp_status bit_operation(struct interp *c, alu_fn *fn, bool write)
 {
@@ -154,7 +155,8 @@ static enum interp_status bit_operation(struct interp *c, alu_fn *fn, bool write
     }
     offset = exec_address(c);
     if (c->insn.opcode != 0xba)
-        offset = (offset + size * (uint64_t)((int64_t)alu_extend(bit, size) >> shift)) & alu_mask(c->insn.addrsize);
+        offset = (offset + size * (uint64_t)((int64_t)alu_extend(bit, size) >> shift)) &
+                 alu_mask(c->insn.addrsize);
     TRY(exec_access(c, c->insn.segment, offset, size, write ? ACCESS_WRITE : 0, &a));
     bit &= 8 * size - 1;
     if (write)
@@ -168,13 +170,16 @@ enum interp_status exec_bts(struct interp *c) { return bit_operation(c, alu_bts,
 enum interp_status exec_btr(struct interp *c) { return bit_operation(c, alu_btr, true); }
 enum interp_status exec_btc(struct interp *c) { return bit_operation(c, alu_btc, true); }
 
-/* Always locked with memory. Opcode 90h is NOP unless REX.B makes it R8, and with F3 always PAUSE. */
+/*
+ * Always locked with memory. Opcode 90h is NOP unless REX.B makes it R8, and with F3 always PAUSE.
+ */
 enum interp_status exec_xchg(struct interp *c)
 {
     unsigned size = exec_operand_size(c, 0);
     uint64_t b, old;
 
-    if (c->insn.opcode == 0x90 && c->insn.map == MAP_1 && (c->insn.rm == CPU_RAX || (c->insn.prefixes & INSN_REP)))
+    if (c->insn.opcode == 0x90 && c->insn.map == MAP_1 &&
+        (c->insn.rm == CPU_RAX || (c->insn.prefixes & INSN_REP)))
         return INTERP_DONE;
     TRY(exec_get(c, 1, &b));
     TRY(exec_modify(c, b, alu_move, true, &old));
@@ -200,7 +205,8 @@ enum interp_status exec_xadd(struct interp *c)
     return INTERP_DONE;
 }
 
-/* CMPXCHG writes its memory operand in any case, a register and the accumulator only where they change. */
+/* CMPXCHG writes its memory operand in any case, a register and the accumulator only where they
+ * change. */
 enum interp_status exec_cmpxchg(struct interp *c)
 {
     unsigned size = exec_operand_size(c, 0);
@@ -243,7 +249,8 @@ static enum interp_status cmpxchg16b(struct interp *c)
     } else {
         exec_load_bytes(c, &a, (uint8_t *)found);
         equal = found[0] == gpr[CPU_RAX] && found[1] == gpr[CPU_RDX];
-        exec_store_bytes(c, &a, (const uint8_t *)(equal ? (uint64_t[2]){gpr[CPU_RBX], gpr[CPU_RCX]} : found));
+        exec_store_bytes(
+            c, &a, (const uint8_t *)(equal ? (uint64_t[2]){gpr[CPU_RBX], gpr[CPU_RCX]} : found));
     }
     c->state->rflags = (c->state->rflags & ~RFLAGS_ZF) | (equal ? RFLAGS_ZF : 0);
     if (!equal) {
@@ -325,7 +332,8 @@ static enum interp_status multiply_to_register(struct interp *c, unsigned first,
 enum interp_status exec_imul2(struct interp *c) { return multiply_to_register(c, 0, 1); }
 enum interp_status exec_imul3(struct interp *c) { return multiply_to_register(c, 1, 2); }
 
-static enum interp_status divide(struct interp *c, bool (*fn)(uint64_t *, uint64_t *, uint64_t, unsigned))
+static enum interp_status divide(struct interp *c,
+                                 bool (*fn)(uint64_t *, uint64_t *, uint64_t, unsigned))
 {
     unsigned size = exec_operand_size(c, 0);
     uint64_t divisor, low = exec_get_reg(c, CPU_RAX, size), high;
@@ -409,7 +417,8 @@ static enum interp_status count_zeros(struct interp *c, bool leading)
 
     TRY(exec_get(c, 1, &value));
     if (value)
-        result = leading ? (unsigned)__builtin_clzll(value) - (64 - bits) : (unsigned)__builtin_ctzll(value);
+        result = leading ? (unsigned)__builtin_clzll(value) - (64 - bits)
+                         : (unsigned)__builtin_ctzll(value);
     c->state->rflags = (c->state->rflags & ~(RFLAGS_CF | RFLAGS_ZF)) | (value ? 0 : RFLAGS_CF) |
                        (result ? 0 : RFLAGS_ZF);
     return exec_set(c, 0, result);
@@ -427,7 +436,8 @@ static enum interp_status bit_scan(struct interp *c, bool reverse)
     c->state->rflags = (c->state->rflags & ~RFLAGS_ZF) | (value ? 0 : RFLAGS_ZF);
     if (!value)
         return INTERP_DONE;
-    return exec_set(c, 0, reverse ? 63u - (unsigned)__builtin_clzll(value) : (unsigned)__builtin_ctzll(value));
+    return exec_set(
+        c, 0, reverse ? 63u - (unsigned)__builtin_clzll(value) : (unsigned)__builtin_ctzll(value));
 }
 
 enum interp_status exec_bsf(struct interp *c) { return bit_scan(c, false); }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: software interrupts (SDM volume 2, INT n). Executed in real mode; in protected mode they go through gates, which this
- * interpreter does not do (INTERP_UNSUPPORTED).
+ * Handlers: software interrupts (SDM volume 2, INT n). Executed in real mode; in protected mode
+ * they go through gates, which this interpreter does not do (INTERP_UNSUPPORTED).
  */
 #include "vmm/cpu/exec.h"
 
@@ -31,13 +31,16 @@ static enum interp_status software_interrupt(struct interp *c, unsigned vector)
 {
     if (!(c->state->cr0 & CR0_PE))
         return interrupt_real(c, vector);
-    if (exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL && c->insn.opcode == 0xcd &&
-        !(c->state->cr4 & CR4_VME))
+    if (exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL &&
+        c->insn.opcode == 0xcd && !(c->state->cr4 & CR4_VME))
         return exec_gp0(c);
     return INTERP_UNSUPPORTED;
 }
 
-enum interp_status exec_int_n(struct interp *c) { return software_interrupt(c, (unsigned)c->insn.imm & 0xff); }
+enum interp_status exec_int_n(struct interp *c)
+{
+    return software_interrupt(c, (unsigned)c->insn.imm & 0xff);
+}
 enum interp_status exec_int3(struct interp *c)  { return software_interrupt(c, EXCEPTION_BP); }
 enum interp_status exec_int1(struct interp *c)  { return software_interrupt(c, EXCEPTION_DB); }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The interpreter's memory accesses: segmentation, translation, RAM or device (SDM volume 3, 3.4, 5.3, 4). */
+/* The interpreter's memory accesses: segmentation, translation, RAM or device (SDM volume
+ * 3, 3.4, 5.3, 4). */
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"
@@ -26,15 +27,16 @@ static bool canonical(uint64_t address)
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
-static bool segment_allows(const struct interp *c, const struct cpu_segment *s, uint64_t offset, unsigned size,
-                           uint32_t flags)
+static bool segment_allows(const struct interp *c, const struct cpu_segment *s, uint64_t offset,
+                           unsigned size, uint32_t flags)
 {
     uint64_t last = offset + size - 1, top = s->attr & CPU_SEG_DB ? 0xffffffffu : 0xffffu;
 
     if (exec_protected(c)) {
         if (!(s->attr & CPU_SEG_P))
             return false;
-        if (s->attr & 8 ? (flags & ACCESS_WRITE) || !(s->attr & 2) : (flags & ACCESS_WRITE) && !(s->attr & 2))
+        if (s->attr & 8 ? (flags & ACCESS_WRITE) || !(s->attr & 2)
+                        : (flags & ACCESS_WRITE) && !(s->attr & 2))
             return false;
     }
     if ((s->attr & 0xc) == 4) // expand down
@@ -42,8 +44,8 @@ static bool segment_allows(const struct interp *c, const struct cpu_segment *s, 
     return last <= s->limit;
 }
 
-enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint32_t flags,
-                               uint64_t *linear)
+enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                               uint32_t flags, uint64_t *linear)
 {
     enum exception vector = segment == SEG_SS ? EXCEPTION_SS : EXCEPTION_GP;
 
@@ -86,11 +88,12 @@ enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t ac
 
 static bool misaligned(const struct interp *c, uint64_t linear, unsigned size, uint32_t flags)
 {
-    return size > 1 && size <= 8 && (linear & (size - 1)) && c->cpl == 3 && !(flags & ACCESS_IMPLICIT) &&
-           (c->state->rflags & RFLAGS_AC) && (c->state->cr0 & CR0_AM);
+    return size > 1 && size <= 8 && (linear & (size - 1)) && c->cpl == 3 &&
+           !(flags & ACCESS_IMPLICIT) && (c->state->rflags & RFLAGS_AC) && (c->state->cr0 & CR0_AM);
 }
 
-enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size, uint32_t flags, struct access *a)
+enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size, uint32_t flags,
+                                struct access *a)
 {
     uint32_t access = flags & (WALK_WRITE | WALK_IMPLICIT | WALK_FETCH);
     unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1));
@@ -114,8 +117,8 @@ enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size
     return INTERP_DONE;
 }
 
-enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint32_t flags,
-                               struct access *a)
+enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                               uint32_t flags, struct access *a)
 {
     uint64_t linear;
 
@@ -136,7 +139,8 @@ static unsigned piece(unsigned left)
     return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-static void load_part(struct interp *c, const uint8_t *host, uint64_t gpa, uint8_t *to, unsigned size)
+static void load_part(struct interp *c, const uint8_t *host, uint64_t gpa, uint8_t *to,
+                      unsigned size)
 {
     if (host) {
         memcpy(to, host, size);
@@ -153,7 +157,8 @@ static void load_part(struct interp *c, const uint8_t *host, uint64_t gpa, uint8
     }
 }
 
-static void store_part(struct interp *c, uint8_t *host, uint64_t gpa, const uint8_t *from, unsigned size)
+static void store_part(struct interp *c, uint8_t *host, uint64_t gpa, const uint8_t *from,
+                       unsigned size)
 {
     if (host) {
         memcpy(host, from, size);
@@ -208,7 +213,8 @@ void exec_store(struct interp *c, const struct access *a, uint64_t value)
         c->ops->mmio_write(c->arg, a->gpa[0], a->size, value & alu_mask(a->size));
 }
 
-enum interp_status exec_read(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint64_t *value)
+enum interp_status exec_read(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                             uint64_t *value)
 {
     struct access a;
 
@@ -217,7 +223,8 @@ enum interp_status exec_read(struct interp *c, unsigned segment, uint64_t offset
     return INTERP_DONE;
 }
 
-enum interp_status exec_write(struct interp *c, unsigned segment, uint64_t offset, unsigned size, uint64_t value)
+enum interp_status exec_write(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
+                              uint64_t value)
 {
     struct access a;
 

@@ -85,8 +85,8 @@ static unsigned register_of(const struct interp *c, enum operand_class class)
     }
 }
 
-static enum interp_status memory_operand(struct interp *c, enum operand_class class, unsigned size, uint32_t flags,
-                                         struct access *a)
+static enum interp_status memory_operand(struct interp *c, enum operand_class class, unsigned size,
+                                         uint32_t flags, struct access *a)
 {
     uint64_t offset = class == OC_MOFFS ? c->insn.imm : exec_address(c);
 
@@ -128,11 +128,11 @@ enum interp_status exec_set(struct interp *c, unsigned n, uint64_t value)
 }
 
 /*
- * A locked operation that RAM of two pages holds apart is not atomic here: the pieces are written one by one (a real processor
- * would lock the bus).
+ * A locked operation that RAM of two pages holds apart is not atomic here: the pieces are written
+ * one by one (a real processor would lock the bus).
  */
-enum interp_status exec_modify_access(struct interp *c, const struct access *a, uint64_t b, alu_fn *fn, bool locked,
-                                      uint64_t *old)
+enum interp_status exec_modify_access(struct interp *c, const struct access *a, uint64_t b,
+                                      alu_fn *fn, bool locked, uint64_t *old)
 {
     uint8_t *p = exec_pointer(a);
     uint64_t before, after, flags;

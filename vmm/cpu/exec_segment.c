@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Handlers: segment registers and descriptors (SDM volume 3, 3.4, 5.4 to 5.11; volume 2, MOV, LAR, LSL, VERR). */
+/* Handlers: segment registers and descriptors (SDM volume 3, 3.4, 5.4 to 5.11; volume 2, MOV, LAR,
+ * LSL, VERR). */
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"
 #include "vmm/cpu/segment.h"
 
 /* Reads the entry of GDT or LDT that a selector names; false if it lies outside of the table. */
-static enum interp_status read_descriptor(struct interp *c, uint16_t selector, struct descriptor *d, bool *there)
+static enum interp_status read_descriptor(struct interp *c, uint16_t selector, struct descriptor *d,
+                                          bool *there)
 {
     const struct cpu_segment *table = selector & 4 ? &c->state->ldtr : &c->state->gdtr;
     uint32_t offset = selector & 0xfff8u;
@@ -64,7 +66,9 @@ void segment_unpack(uint16_t selector, uint64_t raw, struct cpu_segment *s)
 
 static uint32_t group_of(unsigned segment)
 {
-    return segment == SEG_CS || segment == SEG_SS ? CPU_CSSS : segment < SEG_FS ? CPU_DSES : CPU_FSGS;
+    return segment == SEG_CS || segment == SEG_SS ? CPU_CSSS
+           : segment < SEG_FS                     ? CPU_DSES
+                                                  : CPU_FSGS;
 }
 
 /* Real and virtual-8086 mode: sixteen times the selector. */
@@ -183,7 +187,8 @@ static enum interp_status set_zf(struct interp *c, bool value)
 }
 
 /* What LAR, LSL, VERR and VERW look at: ok is false where they only clear ZF. */
-static enum interp_status inspect(struct interp *c, unsigned operand, struct descriptor *d, unsigned *attr, bool *ok)
+static enum interp_status inspect(struct interp *c, unsigned operand, struct descriptor *d,
+                                  unsigned *attr, bool *ok)
 {
     uint64_t value;
     uint16_t selector;
@@ -207,7 +212,8 @@ static enum interp_status inspect(struct interp *c, unsigned operand, struct des
 enum interp_status exec_lar(struct interp *c)
 {
     struct descriptor d;
-    unsigned attr = 0, types = c->state->efer & EFER_LMA ? 0x1a04 : 0x1a3e; // system types with access rights
+    unsigned attr = 0,
+             types = c->state->efer & EFER_LMA ? 0x1a04 : 0x1a3e; // system types with access rights
     bool ok;
 
     TRY(inspect(c, 1, &d, &attr, &ok));

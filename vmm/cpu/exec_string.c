@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: string instructions and ports (SDM volume 2, REP; volume 1, chapter 18). A repeated one does a bounded number of iterations a
- * step and then ends it with INTERP_AGAIN, registers up to date and RIP on itself, as after an interrupt.
+ * Handlers: string instructions and ports (SDM volume 2, REP; volume 1, chapter 18). A repeated one
+ * does a bounded number of iterations a step and then ends it with INTERP_AGAIN, registers up to
+ * date and RIP on itself, as after an interrupt.
  */
 #include "vmm/cpu/exec.h"
 
@@ -25,7 +26,8 @@ static unsigned element_size(const struct interp *c)
 {
     if (!(c->insn.opcode & 1))
         return 1;
-    return c->insn.opcode < 0x70 && c->insn.opsize == 8 ? 4 : c->insn.opsize; // ports are 32 bits wide
+    return c->insn.opcode < 0x70 && c->insn.opsize == 8 ? 4
+                                                        : c->insn.opsize; // ports are 32 bits wide
 }
 
 /* Iterations of `one`; a comparing instruction ends early when ZF is not what its prefix wants. */
@@ -59,7 +61,8 @@ static enum interp_status source(struct interp *c, unsigned size, struct access 
 }
 
 /* The destination is always in ES. */
-static enum interp_status destination(struct interp *c, unsigned size, uint32_t flags, struct access *a)
+static enum interp_status destination(struct interp *c, unsigned size, uint32_t flags,
+                                      struct access *a)
 {
     return exec_access(c, SEG_ES, index_register(c, CPU_RDI), size, flags, a);
 }
@@ -130,8 +133,8 @@ enum interp_status exec_lods(struct interp *c) { return repeat(c, lods_one, fals
 enum interp_status exec_scas(struct interp *c) { return repeat(c, scas_one, true); }
 
 /*
- * Above IOPL, and in virtual-8086 mode, the TSS's bitmap decides; two bytes of it are read, so that an access may straddle
- * (SDM volume 1, 18.5.2).
+ * Above IOPL, and in virtual-8086 mode, the TSS's bitmap decides; two bytes of it are read, so that
+ * an access may straddle (SDM volume 1, 18.5.2).
  */
 static enum interp_status port_permission(struct interp *c, uint16_t port, unsigned size)
 {

@@ -88,7 +88,8 @@ static enum interp_status store_table(struct interp *c, const struct cpu_segment
 
     TRY(umip(c));
     exec_need(c, CPU_TABLES);
-    TRY(exec_write(c, c->insn.segment, (address + 2) & alu_mask(c->insn.addrsize), size, table->base));
+    TRY(exec_write(c, c->insn.segment, (address + 2) & alu_mask(c->insn.addrsize), size,
+                   table->base));
     return exec_write(c, c->insn.segment, address, 2, table->limit);
 }
 
@@ -152,7 +153,9 @@ static enum interp_status write_cr0(struct interp *c, uint64_t value)
     struct cpu_state *s = c->state;
     bool paging = value & CR0_PG, was = s->cr0 & CR0_PG;
 
-    value = (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)) | CR0_ET;
+    value = (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW |
+                      CR0_CD | CR0_PG)) |
+            CR0_ET;
     if ((paging && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
         return exec_gp0(c);
     if (paging && !was && (s->efer & EFER_LME)) {
@@ -187,7 +190,8 @@ static enum interp_status write_cr3(struct interp *c, uint64_t value)
 /* Bits that no guest is offered are reserved: 57-bit addresses, VMX, SMX, protection keys, CET. */
 static enum interp_status write_cr4(struct interp *c, uint64_t value)
 {
-    uint64_t known = 0x7ffull | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
+    uint64_t known =
+        0x7ffull | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP;
     bool lma = c->state->efer & EFER_LMA;
 
     if ((value & ~known) || (lma && !(value & CR4_PAE)))
@@ -252,7 +256,10 @@ enum interp_status exec_clts(struct interp *c)
     return INTERP_DONE;
 }
 
-/* DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined; DR7.GD traps every access (SDM volume 3, 17.2). */
+/*
+ * DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined; DR7.GD traps every access (SDM
+ * volume 3, 17.2).
+ */
 static enum interp_status debug_register(struct interp *c, unsigned *n)
 {
     exec_need(c, CPU_DR);
@@ -351,7 +358,8 @@ enum interp_status exec_wrgsbase(struct interp *c) { return write_base(c, SEG_GS
 /* The flat segments that the fast system calls load. */
 static void set_flat(struct cpu_segment *s, unsigned selector, unsigned attr)
 {
-    *s = (struct cpu_segment){.sel = (uint16_t)selector, .attr = (uint16_t)attr, .limit = 0xffffffffu};
+    *s = (struct cpu_segment){
+        .sel = (uint16_t)selector, .attr = (uint16_t)attr, .limit = 0xffffffffu};
 }
 
 #define FLAT_CODE64 0xa9bu // P S code readable accessed, L, G

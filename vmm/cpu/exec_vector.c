@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: moves between vector or MMX registers, general registers and memory (SDM volume 2). Registers live in the state's XSAVE
- * image: x87 and SSE at 0, AVX's upper halves at 576; a component whose bit in XSTATE_BV is clear is in its initial state.
+ * Handlers: moves between vector or MMX registers, general registers and memory (SDM volume 2).
+ * Registers live in the state's XSAVE image: x87 and SSE at 0, AVX's upper halves at 576; a
+ * component whose bit in XSTATE_BV is clear is in its initial state.
  */
 #include "vmm/cpu/exec.h"
 
@@ -83,7 +84,10 @@ static void get_vector(struct interp *c, unsigned reg, unsigned size, uint8_t *t
         memcpy(to + 16, c->state->xsave + XSAVE_YMMH + 16 * reg, 16);
 }
 
-/* Writes the low `size` bytes; a VEX instruction clears the rest of the register, AVX-512's part excepted: it is not offered. */
+/*
+ * Writes the low `size` bytes; a VEX instruction clears the rest of the register, AVX-512's part
+ * excepted: it is not offered.
+ */
 static void set_vector(struct interp *c, unsigned reg, unsigned size, const uint8_t *from)
 {
     uint8_t *low, *high;
@@ -102,7 +106,10 @@ static void set_vector(struct interp *c, unsigned reg, unsigned size, const uint
         memset(high, 0, 16);
 }
 
-/* MMX registers are the x87 mantissas; touching one marks all as valid and the top as 0, exponents all ones (SDM volume 3, 12.2). */
+/*
+ * MMX registers are the x87 mantissas; touching one marks all as valid and the top as 0, exponents
+ * all ones (SDM volume 3, 12.2).
+ */
 static uint8_t *mmx(struct interp *c, unsigned reg)
 {
     uint8_t *image;
@@ -131,7 +138,8 @@ static enum interp_status store(struct interp *c, unsigned size, bool aligned, c
 {
     struct access a;
 
-    TRY(exec_access(c, c->insn.segment, exec_address(c), size, ACCESS_WRITE | (aligned ? ACCESS_ALIGNED : 0), &a));
+    TRY(exec_access(c, c->insn.segment, exec_address(c), size,
+                    ACCESS_WRITE | (aligned ? ACCESS_ALIGNED : 0), &a));
     exec_store_bytes(c, &a, from);
     return INTERP_DONE;
 }
@@ -179,8 +187,9 @@ enum interp_status exec_vstore(struct interp *c)         { return store_vector(c
 enum interp_status exec_vstore_aligned(struct interp *c) { return store_vector(c, true); }
 
 /*
- * Moves of the low 4 or 8 bytes. From memory, and for MOVQ, the rest of the register becomes zero; between registers MOVSS and
- * MOVSD keep the destination's (or, with VEX, take operand vvvv's) rest.
+ * Moves of the low 4 or 8 bytes. From memory, and for MOVQ, the rest of the register becomes zero;
+ * between registers MOVSS and MOVSD keep the destination's (or, with VEX, take operand vvvv's)
+ * rest.
  */
 static enum interp_status load_scalar(struct interp *c, unsigned size, bool merge)
 {
@@ -219,7 +228,10 @@ enum interp_status exec_movsd_store(struct interp *c) { return store_scalar(c, 8
 enum interp_status exec_movq_load(struct interp *c)   { return load_scalar(c, 8, false); }
 enum interp_status exec_movq_store(struct interp *c)  { return store_scalar(c, 8, false); }
 
-/* MOVLPS, MOVHPS and the like: one half from or to memory; `half` 0 is low. The register form of the loads is MOVHLPS, MOVLHPS. */
+/*
+ * MOVLPS, MOVHPS and the like: one half from or to memory; `half` 0 is low. The register form of
+ * the loads is MOVHLPS, MOVLHPS.
+ */
 static enum interp_status load_half(struct interp *c, unsigned half)
 {
     uint8_t value[16], other[16];

@@ -50,8 +50,8 @@ enum interp_status exec_ud(struct interp *c)
     return exec_fault(c, EXCEPTION_UD);
 }
 
-void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops, void *arg,
-                 unsigned physical_bits)
+void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops,
+                 void *arg, unsigned physical_bits)
 {
     *interp = (struct interp){
         .state = state, .ops = ops, .arg = arg, .physical_bits = (uint8_t)physical_bits,
@@ -73,16 +73,24 @@ static void begin(struct interp *c)
         c->cpl = s->rflags & RFLAGS_VM ? 3 : s->ss.attr >> 5 & 3;
     c->shadow = false;
     c->walk = (struct walk){
-        .ram = c->ops->ram, .arg = c->arg, .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer,
-        .rflags = s->rflags, .physical_bits = c->physical_bits,
+        .ram = c->ops->ram,
+        .arg = c->arg,
+        .cr0 = s->cr0,
+        .cr3 = s->cr3,
+        .cr4 = s->cr4,
+        .efer = s->efer,
+        .rflags = s->rflags,
+        .physical_bits = c->physical_bits,
     };
     s->gpr[CPU_RSP] = s->rsp;
 }
 
 /* Copies up to 15 bytes of code from one page at `linear`; *got becomes how many. */
-static enum interp_status fetch_part(struct interp *c, uint64_t linear, unsigned limit, uint8_t *to, unsigned *got)
+static enum interp_status fetch_part(struct interp *c, uint64_t linear, unsigned limit, uint8_t *to,
+                                     unsigned *got)
 {
-    unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)), size = limit < room ? limit : room;
+    unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)),
+             size = limit < room ? limit : room;
     struct access a;
 
     TRY(exec_prepare(c, linear, size, WALK_FETCH, &a));
@@ -155,7 +163,8 @@ static bool fetch_quickly(struct interp *c, uint64_t linear, enum interp_status 
         return false;
     low = atomic_load_guest(p, 8);
     high = atomic_load_guest(p + 8, 8);
-    if (d->mode == c->mode && (((low ^ d->bytes[0]) & d->mask[0]) | ((high ^ d->bytes[1]) & d->mask[1])) == 0) {
+    if (d->mode == c->mode &&
+        (((low ^ d->bytes[0]) & d->mask[0]) | ((high ^ d->bytes[1]) & d->mask[1])) == 0) {
         c->insn = d->insn;
         return true;
     }
@@ -171,7 +180,8 @@ static enum interp_status fetch(struct interp *c)
 {
     enum interp_status status = INTERP_DONE;
     uint64_t rip = c->state->rip, linear = c->mode == 8 ? rip : (uint32_t)(c->state->cs.base + rip);
-    bool quick = (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16 && (c->mode == 8 || code_room(c) == INSN_MAX);
+    bool quick =
+        (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16 && (c->mode == 8 || code_room(c) == INSN_MAX);
 
     if (!quick || !fetch_quickly(c, linear, &status))
         status = fetch_bytes(c, linear);

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interpreter: executes one guest instruction exactly (Intel SDM volumes 1 and 2, AMD APM volume 3).
+ * The interpreter: executes one guest instruction exactly (Intel SDM volumes 1 and 2, AMD APM
+ * volume 3).
  *
- * The hardware engines use it for memory-mapped I/O, string port instructions and instruction lengths that
- * the processor does not give. interp_step() fetches at CS:RIP, decodes by the table of opcodes.def and executes, on the state in
- * `state` (groups that are not there it asks for with ops->need) and on guest memory through the callbacks. One struct interp a
- * vCPU, used by the vCPU's own thread only; it holds no lock.
+ * The hardware engines use it for memory-mapped I/O, string port instructions and instruction
+ * lengths that the processor does not give. interp_step() fetches at CS:RIP, decodes by the table
+ * of opcodes.def and executes, on the state in `state` (groups that are not there it asks for with
+ * ops->need) and on guest memory through the callbacks. One struct interp a vCPU, used by the
+ * vCPU's own thread only; it holds no lock.
  *
- * Nothing is changed before an instruction is sure to complete, but accessed and dirty bits, what a string instruction has
- * done so far, and reads of devices. An instruction that faults leaves RIP on itself.
+ * Nothing is changed before an instruction is sure to complete, but accessed and dirty bits, what a
+ * string instruction has done so far, and reads of devices. An instruction that faults leaves RIP
+ * on itself.
  *
- * Privileged state machines (CPUID, MSRs, HLT, the TSC, ...) are the vCPU's: after all checks of privilege the step
- * ends with INTERP_EXIT and the same `reason`, `q0`, `q1` and `insn_len` in the state that a hardware engine would report, RIP still on
- * the instruction.
+ * Privileged state machines (CPUID, MSRs, HLT, the TSC, ...) are the vCPU's: after all checks of
+ * privilege the step ends with INTERP_EXIT and the same `reason`, `q0`, `q1` and `insn_len` in the
+ * state that a hardware engine would report, RIP still on the instruction.
  *
  * CPL is DPL of SS in protected mode (as in a VMCB), 3 in virtual-8086 mode, 0 in real mode.
  */
@@ -28,11 +31,14 @@
 #include <stdint.h>
 
 enum interp_status {
-    INTERP_DONE = 0,    // executed; RIP is on the next instruction
-    INTERP_AGAIN,       // a string instruction has done its share; RIP still on it: look at interrupts, step again
-    INTERP_FAULT,       // deliver `fault`; RIP is what the handler is to see (after a trap: the next instruction)
-    INTERP_EXIT,        // for the vCPU to do, as after an exit of the engine (reason, q0, q1, insn_len)
-    INTERP_UNSUPPORTED, // decoded, but not executed by this interpreter; nothing changed; `insn` says what
+    INTERP_DONE = 0, // executed; RIP is on the next instruction
+    INTERP_AGAIN, // a string instruction has done its share; RIP still on it: look at interrupts,
+                  // step again
+    INTERP_FAULT, // deliver `fault`; RIP is what the handler is to see (after a trap: the next
+                  // instruction)
+    INTERP_EXIT,  // for the vCPU to do, as after an exit of the engine (reason, q0, q1, insn_len)
+    INTERP_UNSUPPORTED, // decoded, but not executed by this interpreter; nothing changed; `insn`
+                        // says what
 };
 
 #define INTERP_MUST_CHECK __attribute__((warn_unused_result))
@@ -40,11 +46,14 @@ enum interp_status {
 /* Called by the vCPU's thread, from inside interp_step() only. */
 struct interp_ops {
     /*
-     * The host's address of guest RAM [gpa, gpa + size), which lies in one 4 KiB page; NULL if it is
-     * not RAM (a device, or nothing). `write`: it will be written.
+     * The host's address of guest RAM [gpa, gpa + size), which lies in one 4 KiB page; NULL if it
+     * is not RAM (a device, or nothing). `write`: it will be written.
      */
     uint8_t *(*ram)(void *arg, uint64_t gpa, unsigned size, bool write);
-    /* A device's memory; size is 1, 2, 4 or 8; a wider guest access comes in pieces, lowest address first. */
+    /*
+     * A device's memory; size is 1, 2, 4 or 8; a wider guest access comes in pieces, lowest address
+     * first.
+     */
     uint64_t (*mmio_read)(void *arg, uint64_t gpa, unsigned size);
     void (*mmio_write)(void *arg, uint64_t gpa, unsigned size, uint64_t value);
     /* Ports, for string instructions; size 1, 2 or 4. */
@@ -90,19 +99,22 @@ struct interp {
 };
 
 /* ops and state stay the caller's; physical_bits is what CPUID 80000008h tells the guest. */
-void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops, void *arg,
-                 unsigned physical_bits);
+void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops,
+                 void *arg, unsigned physical_bits);
 
 /* Execute the instruction at CS:RIP. */
 enum interp_status interp_step(struct interp *interp) INTERP_MUST_CHECK;
 
 /*
- * Fetch and decode the instruction at CS:RIP into interp->insn without executing it: INTERP_DONE and its length in
- * insn.length, or INTERP_FAULT.
+ * Fetch and decode the instruction at CS:RIP into interp->insn without executing it: INTERP_DONE
+ * and its length in insn.length, or INTERP_FAULT.
  */
 enum interp_status interp_fetch(struct interp *interp) INTERP_MUST_CHECK;
 
-/* Advance RIP over an instruction of `length` bytes, wrapping as the code size says; clears shadow and RF. */
+/*
+ * Advance RIP over an instruction of `length` bytes, wrapping as the code size says; clears shadow
+ * and RF.
+ */
 void interp_skip(struct interp *interp, unsigned length);
 
 #endif

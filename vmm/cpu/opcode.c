@@ -30,9 +30,11 @@ enum {
 #undef OPERAND
 };
 
-#define ROW_MODRM(select, a, b, c, d) \
-    (((select) & S_USES_MODRM) || OPERAND_MODRM_##a || OPERAND_MODRM_##b || OPERAND_MODRM_##c || OPERAND_MODRM_##d \
-     ? P_MODRM : 0u)
+#define ROW_MODRM(select, a, b, c, d)                                                          \
+    (((select)&S_USES_MODRM) || OPERAND_MODRM_##a || OPERAND_MODRM_##b || OPERAND_MODRM_##c || \
+             OPERAND_MODRM_##d                                                                 \
+         ? P_MODRM                                                                             \
+         : 0u)
 #define ROW_VVVV(a, b, c) (OPERAND_VVVV_##a || OPERAND_VVVV_##b || OPERAND_VVVV_##c ? P_VVVV : 0u)
 #define ROW(map, byte, select, a, b, c, d, properties, alternative) \
     {select, (properties) | ROW_MODRM(select, a, b, c, d) | ROW_VVVV(a, b, c) | (alternative), \

@@ -2,8 +2,9 @@
 /*
  * The opcode table: what opcodes.def says of each instruction form, in a shape for look-ups.
  *
- * A row is one form: its place (map and byte), what selects it among the forms of that byte, name, handler of the interpreter,
- * operands and properties. Rows of one byte are neighbours; opcode_first[] gives the first. Row 0 is no instruction.
+ * A row is one form: its place (map and byte), what selects it among the forms of that byte, name,
+ * handler of the interpreter, operands and properties. Rows of one byte are neighbours;
+ * opcode_first[] gives the first. Row 0 is no instruction.
  */
 #ifndef VMM_CPU_OPCODE_H
 #define VMM_CPU_OPCODE_H
@@ -21,9 +22,9 @@ enum opcode_map {
 };
 
 /*
- * Selectors. A key is made from an instruction: modrm.reg 2:0, modrm.rm 5:3, mod is 3 6, mandatory prefix 8:7 (none, 66,
- * F3, F2), 64-bit code 9, W 10, vector length is not 128 11, operand size 16 12. A selector holds the values wanted in its low half and which bits count in
- * its high half.
+ * Selectors. A key is made from an instruction: modrm.reg 2:0, modrm.rm 5:3, mod is 3 6, mandatory
+ * prefix 8:7 (none, 66, F3, F2), 64-bit code 9, W 10, vector length is not 128 11, operand size
+ * 16 12. A selector holds the values wanted in its low half and which bits count in its high half.
  */
 #define KEY_REG_SHIFT  0u
 #define KEY_RM_SHIFT   3u
@@ -80,9 +81,35 @@ enum opcode_map {
 #define P_VVVV  0x0400u // set where the form uses VEX.vvvv
 
 enum operand_class {
-    OC_NONE, OC_RM, OC_REG, OC_VVVV, OC_OPREG, OC_MEM, OC_IMM, OC_ONE, OC_REL, OC_FAR, OC_MOFFS, OC_FIXED0, OC_FIXED1,
-    OC_FIXED2, OC_FIXSEG, OC_SEG, OC_CR, OC_DR, OC_SRC, OC_DST, OC_VREG, OC_VRM, OC_VVEC, OC_MREG, OC_MRM, OC_ST,
-    OC_KREG, OC_KRM, OC_KVVV
+    OC_NONE,
+    OC_RM,
+    OC_REG,
+    OC_VVVV,
+    OC_OPREG,
+    OC_MEM,
+    OC_IMM,
+    OC_ONE,
+    OC_REL,
+    OC_FAR,
+    OC_MOFFS,
+    OC_FIXED0,
+    OC_FIXED1,
+    OC_FIXED2,
+    OC_FIXSEG,
+    OC_SEG,
+    OC_CR,
+    OC_DR,
+    OC_SRC,
+    OC_DST,
+    OC_VREG,
+    OC_VRM,
+    OC_VVEC,
+    OC_MREG,
+    OC_MRM,
+    OC_ST,
+    OC_KREG,
+    OC_KRM,
+    OC_KVVV
 };
 
 #define SIZE_V 0x81u

@@ -11,9 +11,11 @@ struct descriptor {
 };
 
 /* Reads a descriptor; #GP(selector) if it lies outside of its table. The selector is not null. */
-enum interp_status segment_descriptor(struct interp *c, uint16_t selector, struct descriptor *d) INTERP_MUST_CHECK;
+enum interp_status segment_descriptor(struct interp *c, uint16_t selector,
+                                      struct descriptor *d) INTERP_MUST_CHECK;
 /* Sets bits (accessed, busy) of it in memory. */
-enum interp_status segment_mark(struct interp *c, struct descriptor *d, uint64_t bits) INTERP_MUST_CHECK;
+enum interp_status segment_mark(struct interp *c, struct descriptor *d,
+                                uint64_t bits) INTERP_MUST_CHECK;
 void segment_unpack(uint16_t selector, uint64_t raw, struct cpu_segment *s);
 void segment_load_real(struct interp *c, unsigned segment, uint16_t selector);
 

@@ -16,7 +16,8 @@
 #define PTE_PS 0x080ull
 #define PTE_NX (1ull << 63)
 
-/* One paging mode: what is the same at all its levels. Constant in each call, so that the compiler makes a walk of each. */
+/* One paging mode: what is the same at all its levels. Constant in each call, so that the compiler
+ * makes a walk of each. */
 struct format {
     unsigned levels;
     unsigned entry; // bytes of an entry
@@ -41,8 +42,10 @@ static inline uint64_t reserved_always(const struct walk *w, struct format f)
            (f.levels == 3 ? 0x7ff0000000000000ull : 0);
 }
 
-/* And those of a special one: a PDPTE of PAE has no rights, a PML4E no size, a large page a coarser address (PSE-36 has bits 39:32 at 20:13). */
-static inline uint64_t reserved_here(const struct walk *w, struct format f, unsigned level, bool large)
+/* And those of a special one: a PDPTE of PAE has no rights, a PML4E no size, a large page a coarser
+ * address (PSE-36 has bits 39:32 at 20:13). */
+static inline uint64_t reserved_here(const struct walk *w, struct format f, unsigned level,
+                                     bool large)
 {
     if (f.levels == 3 && level == 2)
         return 0x1e6ull | PTE_NX;
@@ -83,13 +86,16 @@ static inline bool allowed(const struct walk *w, uint32_t access, uint64_t all, 
     if (user && !user_page)
         return false;
     if (access & WALK_FETCH)
-        return !((any & PTE_NX) && (w->efer & EFER_NXE)) && (user || !user_page || !(w->cr4 & CR4_SMEP));
-    if (!user && user_page && (w->cr4 & CR4_SMAP) && ((access & WALK_IMPLICIT) || !(w->rflags & RFLAGS_AC)))
+        return !((any & PTE_NX) && (w->efer & EFER_NXE)) &&
+               (user || !user_page || !(w->cr4 & CR4_SMEP));
+    if (!user && user_page && (w->cr4 & CR4_SMAP) &&
+        ((access & WALK_IMPLICIT) || !(w->rflags & RFLAGS_AC)))
         return false;
     return !(access & WALK_WRITE) || (all & PTE_W) || (!user && !(w->cr0 & CR0_WP));
 }
 
-/* Sets bits of an entry; false if it has changed since it was read, so that the walk must start anew. Outside of RAM nothing is set. */
+/* Sets bits of an entry; false if it has changed since it was read, so that the walk must start
+ * anew. Outside of RAM nothing is set. */
 static bool mark(const struct walk *w, uint64_t gpa, unsigned size, uint64_t entry, uint64_t bits)
 {
     uint8_t *p = w->ram(w->arg, gpa, size, true);
@@ -97,23 +103,26 @@ static bool mark(const struct walk *w, uint64_t gpa, unsigned size, uint64_t ent
     return !p || atomic_cas_guest(p, size, &entry, entry | bits);
 }
 
-static inline uint64_t page_address(const struct walk *w, struct format f, uint64_t entry, uint64_t linear,
-                                    unsigned bits)
+static inline uint64_t page_address(const struct walk *w, struct format f, uint64_t entry,
+                                    uint64_t linear, unsigned bits)
 {
     uint64_t offset = linear & ((1ull << bits) - 1);
 
     if (f.entry == 4 && bits == 22)
-        return (((entry & 0x1fe000ull) << 19 | (entry & 0xffc00000ull)) & physical_mask(w)) | offset;
+        return (((entry & 0x1fe000ull) << 19 | (entry & 0xffc00000ull)) & physical_mask(w)) |
+               offset;
     return (entry & physical_mask(w) & ~((1ull << bits) - 1)) | offset;
 }
 
-/* One pass. *again: an entry changed under it. The entries are noted in *note, which may be NULL. */
-static inline __attribute__((always_inline)) enum walk_status pass(const struct walk *w, struct format f,
-                                                                   uint64_t linear, uint32_t access,
-                                                                   struct walk_result *result, bool *again,
-                                                                   struct walk_cached *note)
+/*
+ * One pass. *again: an entry changed under it. The entries are noted in *note, which may be NULL.
+ */
+static inline __attribute__((always_inline)) enum walk_status
+pass(const struct walk *w, struct format f, uint64_t linear, uint32_t access,
+     struct walk_result *result, bool *again, struct walk_cached *note)
 {
-    uint64_t address_mask = physical_mask(w) & ~0xfffull, reserved = reserved_always(w, f), all = ~0ull, any = 0;
+    uint64_t address_mask = physical_mask(w) & ~0xfffull, reserved = reserved_always(w, f),
+             all = ~0ull, any = 0;
     uint64_t table = f.levels == 3 ? w->cr3 & 0xffffffe0ull : w->cr3 & address_mask;
 
     for (unsigned level = f.levels - 1u;; level--) {
@@ -160,8 +169,8 @@ static inline __attribute__((always_inline)) enum walk_status pass(const struct 
     }
 }
 
-static enum walk_status walk_noted(const struct walk *w, uint64_t linear, uint32_t access, struct walk_result *result,
-                                   struct walk_cached *note)
+static enum walk_status walk_noted(const struct walk *w, uint64_t linear, uint32_t access,
+                                   struct walk_result *result, struct walk_cached *note)
 {
     enum walk_status status;
     bool again;
@@ -185,15 +194,19 @@ static enum walk_status walk_noted(const struct walk *w, uint64_t linear, uint32
     return status;
 }
 
-enum walk_status walk(const struct walk *w, uint64_t linear, uint32_t access, struct walk_result *result)
+enum walk_status walk(const struct walk *w, uint64_t linear, uint32_t access,
+                      struct walk_result *result)
 {
     return walk_noted(w, linear, access, result, NULL);
 }
 
-/* All that the result depends on, besides CR3 and the entries. No two of these bits are the same. */
+/*
+ * All that the result depends on, besides CR3 and the entries. No two of these bits are the same.
+ */
 static inline uint32_t mode_of(const struct walk *w)
 {
-    return (uint32_t)((w->cr0 & (CR0_WP | CR0_PG)) | (w->rflags & RFLAGS_AC) | (w->efer & (EFER_LMA | EFER_NXE)) |
+    return (uint32_t)((w->cr0 & (CR0_WP | CR0_PG)) | (w->rflags & RFLAGS_AC) |
+                      (w->efer & (EFER_LMA | EFER_NXE)) |
                       (w->cr4 & (CR4_PSE | CR4_PAE | CR4_LA57 | CR4_SMEP | CR4_SMAP)));
 }
 
@@ -227,8 +240,8 @@ static void complete(struct walk_cached *line)
     }
 }
 
-enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear, uint32_t access,
-                             struct walk_result *result)
+enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear,
+                             uint32_t access, struct walk_result *result)
 {
     unsigned fetch = access & WALK_FETCH ? WALK_CACHE / 2 : 0;
     struct walk_cached *line = &cache->line[(linear >> 12 & (WALK_CACHE / 2 - 1)) | fetch];
@@ -236,8 +249,8 @@ enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uin
     uint32_t mode = mode_of(w);
     enum walk_status status;
 
-    if (line->page == linear - offset && line->cr3 == w->cr3 && line->mode == mode && line->access == access &&
-        unchanged(line)) {
+    if (line->page == linear - offset && line->cr3 == w->cr3 && line->mode == mode &&
+        line->access == access && unchanged(line)) {
         result->gpa = line->gpa | offset;
         result->page_bits = line->page_bits;
         return WALK_OK;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's page tables: guest-linear to guest-physical addresses (SDM volume 3, chapter 4; APM volume 2, chapter 5).
+ * The guest's page tables: guest-linear to guest-physical addresses (SDM volume 3, chapter 4; APM
+ * volume 2, chapter 5).
  *
- * No paging, 32-bit, PAE and 4-level paging; 5-level paging is not offered (WALK_UNSUPPORTED). A walk makes the processor's checks
- * (present, reserved bits, write protection, user/supervisor, no-execute, SMEP, SMAP) and sets accessed and dirty bits by
- * locked operations, as other vCPUs walk and write the same tables. Tables outside RAM read as all ones.
+ * No paging, 32-bit, PAE and 4-level paging; 5-level paging is not offered (WALK_UNSUPPORTED). A
+ * walk makes the processor's checks (present, reserved bits, write protection, user/supervisor,
+ * no-execute, SMEP, SMAP) and sets accessed and dirty bits by locked operations, as other vCPUs
+ * walk and write the same tables. Tables outside RAM read as all ones.
  *
- * walk_cached() gives what walk() would: it remembers where the entries of earlier walks are on the host and what they were, and repeats the result only
- * if every entry still is the same. It relies on guest RAM not moving on the host; so nothing ever has to be flushed. A cache belongs to one vCPU's thread.
+ * walk_cached() gives what walk() would: it remembers where the entries of earlier walks are on the
+ * host and what they were, and repeats the result only if every entry still is the same. It relies
+ * on guest RAM not moving on the host; so nothing ever has to be flushed. A cache belongs to one
+ * vCPU's thread.
  */
 #ifndef VMM_CPU_WALK_H
 #define VMM_CPU_WALK_H
@@ -19,7 +23,8 @@
 #define WALK_WRITE   0x02u
 #define WALK_USER    0x04u // at CPL 3, and not one of the processor's own accesses
 #define WALK_FETCH   0x10u
-#define WALK_IMPLICIT 0x100u // an access of the processor's own (descriptor tables): SMAP heeds no RFLAGS.AC
+#define WALK_IMPLICIT \
+    0x100u // an access of the processor's own (descriptor tables): SMAP heeds no RFLAGS.AC
 #define WALK_PROBE   0x200u // set no accessed and dirty bits, as a debugger does
 
 /* Page-fault error code (SDM volume 3, 4.7). */
@@ -68,10 +73,11 @@ struct walk_cache {
     struct walk_cached line[WALK_CACHE];
 };
 
-enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear, uint32_t access,
-                             struct walk_result *result) __attribute__((warn_unused_result));
-
-enum walk_status walk(const struct walk *w, uint64_t linear, uint32_t access, struct walk_result *result)
+enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear,
+                             uint32_t access, struct walk_result *result)
     __attribute__((warn_unused_result));
+
+enum walk_status walk(const struct walk *w, uint64_t linear, uint32_t access,
+                      struct walk_result *result) __attribute__((warn_unused_result));
 
 #endif
