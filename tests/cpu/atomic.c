@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Locked instructions of two vCPUs, interpreted on two threads, on the same words of RAM: nothing
- * is lost. */
+/*
+ * Locked instructions of two vCPUs, interpreted on two threads, on the same words of RAM: nothing
+ * is lost.
+ */
 #include "tests/cpu/guest.h"
 #include "tests/unit/tap.h"
 

@@ -462,8 +462,10 @@ static bool same_vectors(const struct test *t)
 {
     const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
 
-    /* Control, tag and MXCSR words, then the registers; instruction and data pointers are the
-     * host's own. */
+    /*
+     * Control, tag and MXCSR words, then the registers; instruction and data pointers are the
+     * host's own.
+     */
     return !memcmp(ours, theirs, 5) && !memcmp(ours + 24, theirs + 24, 4) &&
            !memcmp(ours + 32, theirs + 32, 384) && !memcmp(ours + 576, theirs + 576, 256);
 }

@@ -100,8 +100,10 @@ static void set_segment(struct cpu_segment *s, unsigned sel, unsigned attr, uint
     *s = (struct cpu_segment){.sel = (uint16_t)sel, .attr = (uint16_t)attr, .limit = limit};
 }
 
-/* GDT: 08 code and 10 data of CPL 0, 18 code and 20 data of CPL 3, all flat; 28 64-bit code; 30 not
- * present; 38 a 16-bit data segment. */
+/*
+ * GDT: 08 code and 10 data of CPL 0, 18 code and 20 data of CPL 3, all flat; 28 64-bit code; 30 not
+ * present; 38 a 16-bit data segment.
+ */
 static void put_gdt(struct guest *g)
 {
     put_descriptor(g, 1, 0xc9b, 0, 0xfffff);

@@ -41,13 +41,17 @@ void guest_init(struct guest *g);
 void guest_free(struct guest *g);
 /* Another vCPU on the same memory. */
 void guest_join(struct guest *g, const struct guest *other);
-/* Power-on state of the mode, with flat segments at privilege cpl, code at GUEST_CODE, stack at
- * GUEST_STACK. */
+/*
+ * Power-on state of the mode, with flat segments at privilege cpl, code at GUEST_CODE, stack at
+ * GUEST_STACK.
+ */
 void guest_reset(struct guest *g, enum guest_mode mode, unsigned cpl);
 /* Empty tables of the kind, CR0, CR3, CR4, EFER to go with them. */
 void guest_paging(struct guest *g, enum guest_paging paging);
-/* One 4 KiB page (or large one where `large`), with all of P, W, U in the upper levels; flags are
- * the last entry's low 12 bits and NX (bit 63). */
+/*
+ * One 4 KiB page (or large one where `large`), with all of P, W, U in the upper levels; flags are
+ * the last entry's low 12 bits and NX (bit 63).
+ */
 void guest_map(struct guest *g, uint64_t linear, uint64_t gpa, uint64_t flags, bool large);
 /* Where the entry of a level is (0 the last), as guest-physical address. */
 uint64_t guest_entry(struct guest *g, uint64_t linear, unsigned level);

@@ -39,8 +39,10 @@ static bool prefixes_are_short(const uint8_t *bytes, unsigned mode, unsigned len
     return true;
 }
 
-/* Forms whose operands the interpreter checks: control, debug and segment registers that do not
- * exist. */
+/*
+ * Forms whose operands the interpreter checks: control, debug and segment registers that do not
+ * exist.
+ */
 static bool judged_later(const struct insn *insn)
 {
     return (insn->map == MAP_0F && insn->opcode >= 0x20 && insn->opcode <= 0x23) ||

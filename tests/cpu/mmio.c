@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions on a device's memory and on ports: which accesses they make, and what they do to
- * registers. */
+/*
+ * Instructions on a device's memory and on ports: which accesses they make, and what they do to
+ * registers.
+ */
 #include "tests/cpu/guest.h"
 #include "tests/unit/tap.h"
 

@@ -31,8 +31,10 @@ extern struct native_state native_state;
 void native_init(void);
 /* Writes a jump to exit `which` (0, 1). Changes no flags. */
 void native_put_exit(uint8_t *code, unsigned which);
-/* Runs native_state; returns the exception's vector, or NATIVE_NO_FAULT. After an exception gpr and
- * rflags are those of the fault. */
+/*
+ * Runs native_state; returns the exception's vector, or NATIVE_NO_FAULT. After an exception gpr and
+ * rflags are those of the fault.
+ */
 unsigned native_run(void);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest page walk: each paging mode, each access right, each bit of the error code, accessed
- * and dirty bits, and the cache. */
+/*
+ * The guest page walk: each paging mode, each access right, each bit of the error code, accessed
+ * and dirty bits, and the cache.
+ */
 #include "tests/cpu/guest.h"
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Bits of the control registers and of RFLAGS, and the exceptions' vectors (SDM volume 3, 2.3, 2.5
- * and 6.3). */
+/*
+ * Bits of the control registers and of RFLAGS, and the exceptions' vectors (SDM volume 3, 2.3, 2.5
+ * and 6.3).
+ */
 #ifndef VMM_CPU_CONTROL_H
 #define VMM_CPU_CONTROL_H
 

@@ -210,7 +210,8 @@ static enum decode_status take_opcode(struct cursor *c, unsigned mode, struct in
     return DECODE_OK;
 }
 
-/* The row for an encoding of a VEX, EVEX or XOP map that has none: its immediate by map and opcode.
+/*
+ * The row for an encoding of a VEX, EVEX or XOP map that has none: its immediate by map and opcode.
  */
 static unsigned unknown_row(const struct insn *insn)
 {
@@ -418,8 +419,10 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
     return DECODE_OK;
 }
 
-/* LOCK is allowed with the instructions marked so and a memory destination only (SDM volume 2,
- * LOCK). */
+/*
+ * LOCK is allowed with the instructions marked so and a memory destination only (SDM volume 2,
+ * LOCK).
+ */
 static bool lock_allowed(const struct insn *insn)
 {
     return insn->memory && (opcode_rows[insn->op].properties & P_LOCK);

@@ -22,7 +22,8 @@ enum interp_status exec_movsx(struct interp *c)
     return exec_set(c, 0, alu_extend(value, exec_operand_size(c, 1)));
 }
 
-/* Without REX.W it moves 32 or 16 bits as they are; the operand is read at the destination's size.
+/*
+ * Without REX.W it moves 32 or 16 bits as they are; the operand is read at the destination's size.
  */
 enum interp_status exec_movsxd(struct interp *c)
 {
@@ -205,8 +206,10 @@ enum interp_status exec_xadd(struct interp *c)
     return INTERP_DONE;
 }
 
-/* CMPXCHG writes its memory operand in any case, a register and the accumulator only where they
- * change. */
+/*
+ * CMPXCHG writes its memory operand in any case, a register and the accumulator only where they
+ * change.
+ */
 enum interp_status exec_cmpxchg(struct interp *c)
 {
     unsigned size = exec_operand_size(c, 0);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The interpreter's memory accesses: segmentation, translation, RAM or device (SDM volume
- * 3, 3.4, 5.3, 4). */
+/*
+ * The interpreter's memory accesses: segmentation, translation, RAM or device (SDM volume 3, 3.4,
+ * 5.3, 4).
+ */
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"

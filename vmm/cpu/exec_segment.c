@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Handlers: segment registers and descriptors (SDM volume 3, 3.4, 5.4 to 5.11; volume 2, MOV, LAR,
- * LSL, VERR). */
+/*
+ * Handlers: segment registers and descriptors (SDM volume 3, 3.4, 5.4 to 5.11; volume 2, MOV, LAR,
+ * LSL, VERR).
+ */
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"

@@ -16,8 +16,10 @@
 #define PTE_PS 0x080ull
 #define PTE_NX (1ull << 63)
 
-/* One paging mode: what is the same at all its levels. Constant in each call, so that the compiler
- * makes a walk of each. */
+/*
+ * One paging mode: what is the same at all its levels. Constant in each call, so that the compiler
+ * makes a walk of each.
+ */
 struct format {
     unsigned levels;
     unsigned entry; // bytes of an entry
@@ -42,8 +44,10 @@ static inline uint64_t reserved_always(const struct walk *w, struct format f)
            (f.levels == 3 ? 0x7ff0000000000000ull : 0);
 }
 
-/* And those of a special one: a PDPTE of PAE has no rights, a PML4E no size, a large page a coarser
- * address (PSE-36 has bits 39:32 at 20:13). */
+/*
+ * And those of a special one: a PDPTE of PAE has no rights, a PML4E no size, a large page a coarser
+ * address (PSE-36 has bits 39:32 at 20:13).
+ */
 static inline uint64_t reserved_here(const struct walk *w, struct format f, unsigned level,
                                      bool large)
 {
@@ -94,8 +98,10 @@ static inline bool allowed(const struct walk *w, uint32_t access, uint64_t all, 
     return !(access & WALK_WRITE) || (all & PTE_W) || (!user && !(w->cr0 & CR0_WP));
 }
 
-/* Sets bits of an entry; false if it has changed since it was read, so that the walk must start
- * anew. Outside of RAM nothing is set. */
+/*
+ * Sets bits of an entry; false if it has changed since it was read, so that the walk must start
+ * anew. Outside of RAM nothing is set.
+ */
 static bool mark(const struct walk *w, uint64_t gpa, unsigned size, uint64_t entry, uint64_t bits)
 {
     uint8_t *p = w->ram(w->arg, gpa, size, true);
