@@ -49,7 +49,8 @@ static enum abi_status new_space(struct ec *ec, struct pd *pd, struct object **r
 }
 
 /* A vCPU's space argument; false if it is none. */
-static bool assigned_space(const struct ec *ec, uint64_t sel, enum object_type kind, bool optional, struct space **space)
+static bool assigned_space(const struct ec *ec, uint64_t sel, enum object_type kind, bool optional,
+                           struct space **space)
 {
     struct object *object = live_object(ec, sel, kind, ABI_PERM_SPACE_ASSIGN);
 
@@ -78,7 +79,8 @@ static enum abi_status thread_config(const struct ec_config *config)
 {
     if (config->kind == ABI_EC_LOCAL && !config->page)
         return ABI_BAD_PARAMETER;
-    if (config->rsp > ABI_USER_END || config->rip >= ABI_USER_END || config->fs_base >= ABI_USER_END)
+    if (config->rsp > ABI_USER_END || config->rip >= ABI_USER_END ||
+        config->fs_base >= ABI_USER_END)
         return ABI_BAD_PARAMETER;
     if (config->event_base != NONE && config->event_base > ABI_SEL_MAX - ABI_EVENT_COUNT + 1)
         return ABI_BAD_PARAMETER;
@@ -88,16 +90,18 @@ static enum abi_status thread_config(const struct ec_config *config)
 static enum abi_status new_ec(struct ec *ec, struct pd *pd, struct object **result)
 {
     const struct regs *r = &ec->regs;
-    struct ec_config config = {.pd = pd, .kind = (uint8_t)hypercall_flags(ec), .cpu = r->rdx & (FRAME_SIZE - 1),
-                               .page = ALIGN_DOWN(r->rdx, FRAME_SIZE), .rsp = r->rax, .event_base = r->r8,
-                               .rip = r->r9, .fs_base = r->r10};
+    struct ec_config config = {
+        .pd = pd, .kind = (uint8_t)hypercall_flags(ec), .cpu = r->rdx & (FRAME_SIZE - 1),
+        .page = ALIGN_DOWN(r->rdx, FRAME_SIZE), .rsp = r->rax, .event_base = r->r8,
+        .rip = r->r9, .fs_base = r->r10};
     if (config.kind == ABI_EC_LOCAL)
         config.rip = 0; // comes with the portal
     if (!pd->objects || !pd->host || pd->objects->object.dying || pd->host->object.dying)
         return ABI_BAD_CAPABILITY;
     if (config.cpu >= cpu_count())
         return ABI_BAD_CPU;
-    enum abi_status status = config.kind == ABI_EC_VCPU ? vcpu_config(ec, &config) : thread_config(&config);
+    enum abi_status status =
+        config.kind == ABI_EC_VCPU ? vcpu_config(ec, &config) : thread_config(&config);
     if (status != ABI_OK)
         return status;
     if (config.page >= ABI_USER_END)
@@ -145,22 +149,19 @@ static enum abi_status new_sm(struct ec *ec, struct pd *pd, struct object **resu
     return ABI_OK;
 }
 
-/* By kind: how to make one (OK without an object is out of memory), flags there are, permission of the PD's capability that it
- * takes, permissions its creator gets. */
+/* By kind. OK without an object is out of memory. */
 static const struct {
     enum abi_status (*make)(struct ec *ec, struct pd *pd, struct object **result);
-    uint8_t flags;
+    uint8_t flags;  // greatest value
     uint8_t needed; // of the PD's capability
-    uint8_t perms;
+    uint8_t perms;  // that the creator gets: all that its kind has
 } kinds[] = {
-    [ABI_CREATE_PD]    = {new_pd, 0, ABI_PERM_PD_CREATE_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE | ABI_PERM_PD_CREATE_PD |
-                                                            ABI_PERM_PD_CREATE_SC},
-    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_PD_CREATE, ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN |
-                                                          ABI_PERM_SPACE_REVOKE},
-    [ABI_CREATE_EC]    = {new_ec, ABI_EC_VCPU, ABI_PERM_PD_CREATE, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_PT | ABI_PERM_EC_BIND_SC | ABI_PERM_EC_RUN},
-    [ABI_CREATE_SC]    = {new_sc, 0, ABI_PERM_PD_CREATE_SC, ABI_PERM_SC_CTRL},
-    [ABI_CREATE_PT]    = {new_pt, 0, ABI_PERM_PD_CREATE, ABI_PERM_PT_CTRL | ABI_PERM_PT_CALL | ABI_PERM_PT_EVENT},
-    [ABI_CREATE_SM]    = {new_sm, 0, ABI_PERM_PD_CREATE, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN},
+    [ABI_CREATE_PD] = {new_pd, 0, ABI_PERM_PD_CREATE_PD, PERMS_PD},
+    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_PD_CREATE, PERMS_SPACE},
+    [ABI_CREATE_EC] = {new_ec, ABI_EC_VCPU, ABI_PERM_PD_CREATE, PERMS_EC},
+    [ABI_CREATE_SC] = {new_sc, 0, ABI_PERM_PD_CREATE_SC, PERMS_SC},
+    [ABI_CREATE_PT] = {new_pt, 0, ABI_PERM_PD_CREATE, PERMS_PT},
+    [ABI_CREATE_SM] = {new_sm, 0, ABI_PERM_PD_CREATE, PERMS_SM},
 };
 
 enum abi_status create(struct ec *ec, enum abi_hypercall number)

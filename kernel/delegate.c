@@ -28,7 +28,8 @@ static bool kinds_fit(const struct delegation *d)
 {
     unsigned from = d->source->object.type, to = d->target->object.type;
 
-    return from == to || (from == OBJECT_SPACE_HST && (to == OBJECT_SPACE_GST || to == OBJECT_SPACE_DMA));
+    return from == to ||
+           (from == OBJECT_SPACE_HST && (to == OBJECT_SPACE_GST || to == OBJECT_SPACE_DMA));
 }
 
 static enum abi_status check(const struct delegation *d)
@@ -42,7 +43,8 @@ static enum abi_status check(const struct delegation *d)
         return ABI_BAD_PARAMETER;
     if (d->cache && (d->source->root || !space_is_memory(d->source)))
         return ABI_BAD_PARAMETER;
-    if (!space_is_memory(d->source) && d->source->object.type != OBJECT_SPACE_OBJ && d->source_base != d->target_base)
+    if (!space_is_memory(d->source) && d->source->object.type != OBJECT_SPACE_OBJ &&
+        d->source_base != d->target_base)
         return ABI_BAD_PARAMETER; // a port or an MSR is what its number says
     if (!d->count || !range_fits(d->source_base, d->count, space_limit(d->source)) ||
         !range_fits(d->target_base, d->count, space_limit(d->target)))
@@ -51,11 +53,13 @@ static enum abi_status check(const struct delegation *d)
 }
 
 /*
- * What the source node can give. A host space's execute permission protects its own threads; what they can read, a guest of theirs may run.
+ * What the source node can give. A host space's execute permission protects its own threads; what
+ * they can read, a guest of theirs may run.
  */
 static unsigned granted(const struct delegation *d, const struct node *from)
 {
-    bool to_guest = d->target->object.type == OBJECT_SPACE_GST && d->source->object.type == OBJECT_SPACE_HST;
+    bool to_guest =
+        d->target->object.type == OBJECT_SPACE_GST && d->source->object.type == OBJECT_SPACE_HST;
 
     return from->perms | (to_guest && from->perms & ABI_PERM_MEM_R ? ABI_PERM_MEM_X : 0);
 }

@@ -68,7 +68,9 @@ static bool create_page(struct ec *ec, uint64_t address)
     return true;
 }
 
-/* Vector state: an XSAVE image, or a vCPU's control block (its vector state is in its state page). */
+/*
+ * Vector state: an XSAVE image, or a vCPU's control block (its vector state is in its state page).
+ */
 static bool create_state(struct ec *ec)
 {
     if (ec->kind != ABI_EC_VCPU) {
@@ -81,10 +83,12 @@ static bool create_state(struct ec *ec)
     ec->vcpu = ec->xstate ? slab_alloc(ec->pd, sizeof *ec->vcpu) : NULL;
     if (!ec->vcpu)
         return false;
-    struct vcpu_memory memory = {
-        .state = (struct abi_vcpu *)(void *)ec->utcb, .control = ec->xstate, .control_phys = pool_phys(ec->xstate),
-        .nested_root = pool_phys(ec->guest->root), .io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0,
-        .msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0};
+    struct vcpu_memory memory = {.state = (struct abi_vcpu *)(void *)ec->utcb,
+                                 .control = ec->xstate,
+                                 .control_phys = pool_phys(ec->xstate),
+                                 .nested_root = pool_phys(ec->guest->root),
+                                 .io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0,
+                                 .msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0};
     vcpu_ops()->create(ec->vcpu, &memory);
     return true;
 }
@@ -152,7 +156,9 @@ void ec_complete(struct ec *ec, enum abi_status status, uint64_t value)
     r->r8 = r->r9 = r->r10 = r->r11 = 0;
 }
 
-/* The vCPU that a thread runs goes away: the thread sees that, or does not take the call up again. */
+/*
+ * The vCPU that a thread runs goes away: the thread sees that, or does not take the call up again.
+ */
 static void end_run(struct ec *ec)
 {
     ec->running->runner = NULL;
@@ -163,7 +169,10 @@ static void end_run(struct ec *ec)
     }
 }
 
-/* Ends what the EC has to do with others. Returns an EC whose event it was handling, which has to stop now too. */
+/*
+ * Ends what the EC has to do with others. Returns an EC whose event it was handling, which has to
+ * stop now too.
+ */
 static struct ec *detach(struct ec *ec)
 {
     struct ec *caller = ec->caller, *stop = NULL;

@@ -2,9 +2,11 @@
 /*
  * Execution contexts: threads, local ECs (servers behind portals) and vCPUs.
  *
- * An EC stays on its CPU. While it is not running its whole state is here, so that nothing is kept on the kernel stack: entry code saves
- * all user registers in `regs`, and the EC continues from there. A hypercall that has to be restarted leaves RIP at the
- * SYSCALL instruction; one that waits is completed by who wakes it. All fields are touched by the EC's own CPU only, except where noted.
+ * An EC stays on its CPU. While it is not running its whole state is here, so that nothing is kept
+ * on the kernel stack: entry code saves all user registers in `regs`, and the EC continues from
+ * there. A hypercall that has to be restarted leaves RIP at the SYSCALL instruction; one that waits
+ * is completed by who wakes it. All fields are touched by the EC's own CPU only, except where
+ * noted.
  */
 #ifndef KERNEL_EC_H
 #define KERNEL_EC_H
@@ -54,7 +56,7 @@ struct ec {
     struct list_node helpers;   // ECs that help this one, by help_link
     struct list_node help_link;
     struct list_node parked;    // SCs whose chain ends in this blocked EC
-    struct sm *sm;           // BLOCKED: what it waits on; this and the next four under that semaphore's lock
+    struct sm *sm;           // BLOCKED: this and the next four are under its lock
     struct rb_node sm_node;  // key: ABI_PRIO_MAX - priority
     bool sm_all;             // takes the whole count
     uint64_t wake_value;
@@ -62,7 +64,7 @@ struct ec {
     struct rb_node timeout;  // key: deadline in TSC ticks
     uint64_t event_vector, event_error, event_cr2; // EC_HAZARD_EVENT
     struct node *utcb_node;  // tree lock
-    struct list_node revoke_link; // tree lock: a revocation of this EC that is under way, in revoke_space->revokes
+    struct list_node revoke_link; // tree lock: its revocation that is under way, in space.revokes
     uint64_t revoke_base, revoke_count;
     /* vCPU; the references are counted */
     struct vcpu *vcpu;
@@ -80,8 +82,11 @@ static inline struct ec *ec_of(struct object *object)
     return container_of(object, struct ec, object);
 }
 
-/* The capability in a selector of the EC's object space, 0 if there is none. No lock: see kernel/object.h. */
-static inline __attribute__((always_inline)) cap_t ec_lookup(const struct ec *ec, uint64_t sel)
+/*
+ * The capability in a selector of the EC's object space, 0 if there is none. No lock: see
+ * kernel/object.h.
+ */
+static ALWAYS_INLINE cap_t ec_lookup(const struct ec *ec, uint64_t sel)
 {
     if (sel > ABI_SEL_MAX)
         return 0;
@@ -90,7 +95,8 @@ static inline __attribute__((always_inline)) cap_t ec_lookup(const struct ec *ec
 }
 
 /* The object in a selector if it is of the type and all `perms` are there, else NULL. */
-static inline __attribute__((always_inline)) struct object *ec_object(const struct ec *ec, uint64_t sel, enum object_type type, unsigned perms)
+static ALWAYS_INLINE struct object *ec_object(const struct ec *ec, uint64_t sel,
+                                              enum object_type type, unsigned perms)
 {
     cap_t cap = ec_lookup(ec, sel);
     if ((cap & perms) != perms || !cap_object(cap) || cap_object(cap)->type != type)
@@ -108,7 +114,7 @@ struct ec_config {
 };
 
 /* Tree lock. Everything is paid by config->pd; nothing is left behind by a failure. */
-enum abi_status ec_create(const struct ec_config *config, struct ec **result) __attribute__((warn_unused_result));
+enum abi_status ec_create(const struct ec_config *config, struct ec **result) MUST_CHECK;
 /* Spaces that lose their last reference by it join the list of the dead. */
 void ec_free(struct ec *ec, struct list_node *dead);
 

@@ -25,7 +25,10 @@ static uint64_t *gpr(struct regs *regs, unsigned i)
 /* Fills in the message. Returns the number of its words. */
 static unsigned compose(struct ec *ec, struct abi_utcb *utcb, uint64_t groups)
 {
-    struct abi_event event = {.groups = groups, .vector = ec->event_vector, .error = ec->event_error, .cr2 = ec->event_cr2};
+    struct abi_event event = {.groups = groups,
+                              .vector = ec->event_vector,
+                              .error = ec->event_error,
+                              .cr2 = ec->event_cr2};
     unsigned words = offsetof(struct abi_event, rip) / 8;
 
     if (groups & ABI_EVENT_GROUP_IP) {
@@ -47,7 +50,8 @@ static unsigned compose(struct ec *ec, struct abi_utcb *utcb, uint64_t groups)
 static void deliver(struct ec *ec)
 {
     uint64_t sel = ec->event_base + ec->event_vector;
-    struct object *object = ec->event_base > ABI_SEL_MAX ? NULL : ec_object(ec, sel, OBJECT_PT, ABI_PERM_PT_EVENT);
+    struct object *object =
+        ec->event_base > ABI_SEL_MAX ? NULL : ec_object(ec, sel, OBJECT_PT, ABI_PERM_PT_EVENT);
     struct pt *pt = pt_of(object);
     bool recall = ec->event_vector == ABI_EVENT_RECALL;
 
@@ -105,11 +109,13 @@ enum abi_status event_reply(struct ec *ec, const struct abi_utcb *utcb, unsigned
     if (words == 0)
         return ABI_OK;
     memcpy(&event, utcb->word, sizeof event);
-    if (event.groups & ~(uint64_t)GROUPS || (event.groups & ABI_EVENT_GROUP_GPR && words < WORDS_ALL) ||
+    if (event.groups & ~(uint64_t)GROUPS ||
+        (event.groups & ABI_EVENT_GROUP_GPR && words < WORDS_ALL) ||
         (event.groups & ABI_EVENT_GROUP_IP && words < WORDS_IP))
         return ABI_BAD_PARAMETER;
     if (event.groups & ABI_EVENT_GROUP_IP) {
-        if (event.rip >= ABI_USER_END || event.rsp >= ABI_USER_END || event.rflags & ~(uint64_t)(USER_RFLAGS_MASK | USER_RFLAGS))
+        if (event.rip >= ABI_USER_END || event.rsp >= ABI_USER_END ||
+            event.rflags & ~(uint64_t)(USER_RFLAGS_MASK | USER_RFLAGS))
             return ABI_BAD_PARAMETER;
         ec->regs.rip = event.rip;
         ec->regs.rsp = event.rsp;

@@ -54,7 +54,8 @@ static struct result control_pd(struct ec *ec)
     }
     struct pd *child = pd_of(live_object(ec, ec->regs.rsi, OBJECT_PD, ABI_PERM_PD_CTRL));
     if (pd && child)
-        status = op == ABI_PD_QUOTA_GIVE ? pd_give_quota(pd, child, ec->regs.rdx) : pd_take_quota(pd, child, ec->regs.rdx);
+        status = op == ABI_PD_QUOTA_GIVE ? pd_give_quota(pd, child, ec->regs.rdx)
+                                         : pd_take_quota(pd, child, ec->regs.rdx);
     tree_unlock();
     return status_result(status);
 }
@@ -141,7 +142,8 @@ static struct result control_sm(struct ec *ec)
 
     if (flags & ~(down ? ABI_SM_DOWN | ABI_SM_ALL | ABI_SM_MASKED : 0))
         return status_result(ABI_BAD_HYPERCALL);
-    struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_SM, down ? ABI_PERM_SM_DOWN : ABI_PERM_SM_UP);
+    struct object *object =
+        ec_object(ec, hypercall_sel(ec), OBJECT_SM, down ? ABI_PERM_SM_DOWN : ABI_PERM_SM_UP);
     if (!object)
         return status_result(ABI_BAD_CAPABILITY);
     if (down)
@@ -164,8 +166,8 @@ static struct result assign_interrupt(struct ec *ec)
         return status_result(ABI_BAD_CPU);
     if (ec->regs.rdx > (ABI_INT_LEVEL | ABI_INT_LOW))
         return status_result(ABI_BAD_PARAMETER);
-    enum abi_status status = interrupt_route(sm_of(object)->source - 1, (unsigned)ec->regs.rsi, (unsigned)ec->regs.rdx,
-                                             &address, &data);
+    enum abi_status status = interrupt_route(sm_of(object)->source - 1, (unsigned)ec->regs.rsi,
+                                             (unsigned)ec->regs.rdx, &address, &data);
     hypercall_finish(ec, status, address, data);
 }
 
@@ -173,8 +175,9 @@ static struct result assign_device(struct ec *ec)
 {
     if (hypercall_flags(ec))
         return status_result(ABI_BAD_HYPERCALL);
-    return status_result(ec_object(ec, hypercall_sel(ec), OBJECT_SPACE_DMA, ABI_PERM_SPACE_ASSIGN) ? ABI_BAD_FEATURE
-                                                                                                   : ABI_BAD_CAPABILITY);
+    return status_result(ec_object(ec, hypercall_sel(ec), OBJECT_SPACE_DMA, ABI_PERM_SPACE_ASSIGN)
+                             ? ABI_BAD_FEATURE
+                             : ABI_BAD_CAPABILITY);
 }
 
 static struct result dispatch(struct ec *ec)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Call and reply. The first part of each is the fast path: no capabilities, nobody busy, nothing pending. */
+/*
+ * Call and reply. The first part of each is the fast path: no capabilities, nobody busy, nothing
+ * pending.
+ */
 #include "kernel/ipc.h"
 
 #include "kernel/event.h"
@@ -9,7 +12,10 @@
 #define DESCRIPTOR_BITS (ABI_MSG_WORDS | ABI_MSG_CAPS | 0xfu << ABI_MSG_CAP_SHIFT)
 #define HELP_DEPTH      64
 
-/* syscall.S: to user level with these registers, those that an EC keeps across a hypercall, and the others zero. */
+/*
+ * syscall.S: to user level with these registers, those that an EC keeps across a hypercall, and the
+ * others zero.
+ */
 extern _Noreturn void syscall_enter(struct ec *to, uint64_t id, uint64_t descriptor, uint64_t rip);
 extern _Noreturn void syscall_leave(struct ec *to, enum abi_status status, uint64_t value);
 
@@ -64,15 +70,23 @@ void ipc_enter(struct ec *ec, struct ec *callee, const struct pt *pt, uint64_t d
 {
     uint64_t rsp = callee->regs.rsp;
 
-    callee->regs = (struct regs){.rdi = pt->id, .rsi = descriptor, .rip = pt->rip, .rflags = USER_RFLAGS, .rsp = rsp,
-                                 .cs = SEL_USER_CODE, .ss = SEL_USER_DATA};
+    callee->regs = (struct regs){.rdi = pt->id,
+                                 .rsi = descriptor,
+                                 .rip = pt->rip,
+                                 .rflags = USER_RFLAGS,
+                                 .rsp = rsp,
+                                 .cs = SEL_USER_CODE,
+                                 .ss = SEL_USER_DATA};
     callee->caller = ec;
     callee->state = EC_RUNNABLE;
     ec->callee = callee;
     ec->state = EC_CALLING;
 }
 
-/* What a call needs, in the order of abi/hypercall.h. On success *portal is one whose EC may be busy. */
+/*
+ * What a call needs, in the order of abi/hypercall.h. On success *portal is one whose EC may be
+ * busy.
+ */
 static enum abi_status check_call(const struct ec *ec, struct pt **portal)
 {
     uint64_t id = ec->regs.rdi;
@@ -150,7 +164,10 @@ void ipc_call(struct ec *ec)
     syscall_enter(callee, pt->id, descriptor, pt->rip);
 }
 
-/* The answer to a call: with its capabilities, or without if they cannot be delivered. Lock held if there are any. */
+/*
+ * The answer to a call: with its capabilities, or without if they cannot be delivered. Lock held if
+ * there are any.
+ */
 static uint64_t answer(struct ec *ec, struct ec *caller, uint64_t descriptor)
 {
     unsigned caps = descriptor >> ABI_MSG_CAP_SHIFT & 0xf;
@@ -202,7 +219,9 @@ void ipc_reply(struct ec *ec)
     struct ec *caller = ec->caller;
     uint64_t descriptor = ec->regs.rsi;
 
-    if (__builtin_expect(!caller || ec->regs.rdi & 0xff00 || descriptor > ABI_UTCB_WORDS || cpu->sched.helped, 0))
+    if (__builtin_expect(!caller || ec->regs.rdi & 0xff00 || descriptor > ABI_UTCB_WORDS ||
+                             cpu->sched.helped,
+                         0))
         reply_slow(ec);
     uint32_t mode = mode_of(caller);
     if (__builtin_expect(mode != MODE_CALLING_THREAD && mode != MODE_CALLING_LOCAL, 0))

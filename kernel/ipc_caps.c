@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Capabilities in messages: translated where the receiver already has them, else derived into its window. */
+/*
+ * Capabilities in messages: translated where the receiver already has them, else derived into its
+ * window.
+ */
 #include "kernel/delegate.h"
 #include "kernel/ipc.h"
 #include "kernel/pd.h"
@@ -32,14 +35,17 @@ static enum abi_status plan(struct reserve *reserve, struct node *node, uint64_t
 enum abi_status ipc_move_caps(struct ec *from, struct ec *to, unsigned count)
 {
     struct reserve reserve;
-    uint64_t received[ABI_UTCB_CAPS], base = to->utcb->window_base, window = to->utcb->window_count, used = 0;
+    uint64_t received[ABI_UTCB_CAPS], base = to->utcb->window_base, window = to->utcb->window_count,
+                                      used = 0;
     enum abi_status status = ABI_OK;
 
     reserve_init(&reserve, to->pd->objects);
     for (unsigned i = 0; i < count && status == ABI_OK; i++) {
-        uint64_t send = *(volatile uint64_t *)&from->utcb->send[i]; // read once: others may write there
+        /* Read once: others may write there. */
+        uint64_t send = *(volatile uint64_t *)&from->utcb->send[i];
         uint8_t perms = send & ABI_PERM_OBJ_ALL;
-        struct node *node = send >> 8 <= ABI_SEL_MAX ? node_first(from->pd->objects, send >> 8, 1) : NULL;
+        struct node *node =
+            send >> 8 <= ABI_SEL_MAX ? node_first(from->pd->objects, send >> 8, 1) : NULL;
         const struct node *own = translate(node, to->pd->objects);
         if (!node || node_is_revoked(node)) {
             status = ABI_BAD_CAPABILITY;

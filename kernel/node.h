@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The derivation tree. A node is a range of a space that holds something: capabilities (always one), memory, ports or MSRs. It was derived
- * from a part of its parent node, or is a root: what exists since boot, or the capability that made an object.
- * Nodes of one space do not overlap. The PD that owns the space pays. Everything here is under the tree lock.
+ * The derivation tree. A node is a range of a space that holds something: capabilities (always
+ * one), memory, ports or MSRs. It was derived from a part of its parent node, or is a root: what
+ * exists since boot, or the capability that made an object. Nodes of one space do not overlap. The
+ * PD that owns the space pays. Everything here is under the tree lock.
  */
 #ifndef KERNEL_NODE_H
 #define KERNEL_NODE_H
@@ -16,7 +17,7 @@ struct space;
 
 enum node_flags {
     NODE_BOOT   = 1, // a root that revocation spares
-    NODE_KERNEL = 2  // kernel memory that a thread sees: UTCB, state page. Nothing is derived from it.
+    NODE_KERNEL = 2  // UTCB, state page: nothing can be derived from it
 };
 
 struct node {
@@ -25,7 +26,7 @@ struct node {
     struct space *space;
     struct node *parent;      // NULL: a root
     struct list_node children, sibling;
-    uint64_t source;          // base of the part of the parent it was derived from, in the parent's space
+    uint64_t source;          // base of the part of the parent that it was derived from
     union {
         struct object *object; // object space
         uint64_t phys;         // memory: page number of the base
@@ -52,8 +53,8 @@ static inline struct node *node_next(const struct node *node, uint64_t base, uin
 }
 
 /*
- * What a derivation or creation needs, taken beforehand so that the commit cannot fail: nodes (described, not linked) and frames
- * for tables. On a failure nothing is left.
+ * What a derivation or creation needs, taken beforehand so that the commit cannot fail: nodes
+ * (described, not linked) and frames for tables. On a failure nothing is left.
  */
 struct reserve {
     struct space *space;      // destination; its owner pays
@@ -67,13 +68,14 @@ struct reserve {
 
 void reserve_init(struct reserve *reserve, struct space *space);
 /*
- * One more node, a root of one unit without permissions, for the caller to describe (key, count, parent, source, what it holds, permissions);
- * then reserve_plan() counts what it takes. NULL: out of memory. After any failure reserve_cancel() is due.
+ * One more node, a root of one unit without permissions, for the caller to describe (key, count,
+ * parent, source, what it holds, permissions); then reserve_plan() counts what it takes. NULL: out
+ * of memory. After any failure reserve_cancel() is due.
  */
-struct node *reserve_node(struct reserve *reserve, uint64_t base) __attribute__((warn_unused_result));
+struct node *reserve_node(struct reserve *reserve, uint64_t base) MUST_CHECK;
 void reserve_plan(struct reserve *reserve, const struct node *node);
 /* Takes the frames, after the last node. */
-bool reserve_frames(struct reserve *reserve) __attribute__((warn_unused_result));
+bool reserve_frames(struct reserve *reserve) MUST_CHECK;
 void reserve_cancel(struct reserve *reserve);
 /* Links all nodes and fills in the space. Returns the first node. */
 struct node *reserve_commit(struct reserve *reserve);

@@ -2,11 +2,12 @@
 /*
  * What all kernel objects have in common, and the capability slot that names one.
  *
- * An object is 64-byte aligned, is paid for by its owner PD, and is on that PD's list of objects from its creation until it
- * dies. The node of the capability that its creation made is its root: removing that node destroys the object. Pointers from
- * one object to another that outlive a hypercall are counted in `refs`; the memory is freed when the object is
- * dying, refs is 0 and a grace period has passed (kernel/reap.h). All fields are changed under the tree lock only;
- * type never changes while anyone can see the object.
+ * An object is 64-byte aligned, is paid for by its owner PD, and is on that PD's list of objects
+ * from its creation until it dies. The node of the capability that its creation made is its root:
+ * removing that node destroys the object. Pointers from one object to another that outlive a
+ * hypercall are counted in `refs`; the memory is freed when the object is dying, refs is 0 and a
+ * grace period has passed (kernel/reap.h). All fields are changed under the tree lock only; type
+ * never changes while anyone can see the object.
  */
 #ifndef KERNEL_OBJECT_H
 #define KERNEL_OBJECT_H
@@ -14,6 +15,9 @@
 #include "abi/hypercall.h"
 #include "abi/status.h"
 #include "lib/list.h"
+
+#define MUST_CHECK    __attribute__((warn_unused_result))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 struct pd;
 struct node;
@@ -42,6 +46,11 @@ struct object {
     struct list_node link; // in owner->objects, or in the list of dying ones
 };
 _Static_assert(sizeof(struct object) == 40, "the assembly counts on it");
+
+/* All permissions of a kind (abi/hypercall.h). */
+enum {
+    PERMS_PD = 0xf, PERMS_SPACE = 0xf, PERMS_EC = 0xf, PERMS_SC = 0x1, PERMS_PT = 0x7, PERMS_SM = 0x7
+};
 
 #define OBJECT_ALIGN 64u
 

@@ -33,8 +33,8 @@ struct sc *sc_create(struct pd *pd, struct ec *ec, uint8_t prio, uint64_t slice)
 /* The root capability of an object has gone: nobody finds it any more. It joins the batch. */
 void object_kill(struct object *object, struct batch *batch);
 /*
- * Gives back the memory of a dead object that nothing refers to. Dead objects that lose their last reference
- * by that are added to the list.
+ * Gives back the memory of a dead object that nothing refers to. Dead objects that lose their last
+ * reference by that are added to the list.
  */
 void object_free(struct object *object, struct list_node *dead);
 void object_unref(struct object *object, struct list_node *dead);

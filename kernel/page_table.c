@@ -34,7 +34,10 @@ uint64_t page_table_leaves(uint64_t base, uint64_t phys, uint64_t count)
     return first < end ? count - (end - first) + (end - first) / LARGE : count;
 }
 
-/* Counts what is missing above the leaf at `page`, once: `seen` has the last missing table of each level below the root. */
+/*
+ * Counts what is missing above the leaf at `page`, once: `seen` has the last missing table of each
+ * level below the root.
+ */
 static void plan_leaf(struct reserve *reserve, uint64_t page, unsigned leaf_level)
 {
     uint64_t *table = reserve->space->root;
@@ -63,7 +66,9 @@ void page_table_plan(struct reserve *reserve, const struct node *node)
 
 static uint64_t leaf_bits(const struct node *node)
 {
-    static const uint64_t cache[] = {[ABI_CACHE_WB] = PTE_CACHE_WB, [ABI_CACHE_UC] = PTE_CACHE_UC, [ABI_CACHE_WC] = PTE_CACHE_WC};
+    static const uint64_t cache[] = {[ABI_CACHE_WB] = PTE_CACHE_WB,
+                                     [ABI_CACHE_UC] = PTE_CACHE_UC,
+                                     [ABI_CACHE_WC] = PTE_CACHE_WC};
     uint64_t bits = PTE_USER | PTE_ACCESSED | PTE_DIRTY | cache[node->cache];
 
     if (node->perms & ABI_PERM_MEM_R)
@@ -75,7 +80,8 @@ static uint64_t leaf_bits(const struct node *node)
     return bits;
 }
 
-static uint64_t *descend(uint64_t *table, uint64_t page, unsigned leaf_level, struct frame_list *frames)
+static uint64_t *descend(uint64_t *table, uint64_t page, unsigned leaf_level,
+                         struct frame_list *frames)
 {
     for (unsigned level = LEVELS - 1; level > leaf_level; level--) {
         uint64_t *entry = &table[index_of(page, level)];
@@ -110,7 +116,8 @@ void page_table_map(const struct node *node, struct frame_list *frames)
 }
 
 /* Clears `n` entries at `page`; gives up the tables on the way that have none left. */
-static void clear(uint64_t *root, uint64_t page, unsigned leaf_level, uint64_t n, struct frame_list *tables)
+static void clear(uint64_t *root, uint64_t page, unsigned leaf_level, uint64_t n,
+                  struct frame_list *tables)
 {
     uint64_t *path[LEVELS] = {[LEVELS - 1] = root};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Four-level page tables of host and guest spaces (APM volume 2, 5.3 and 15.25). A node's pages are 2 MiB ones wherever address, physical address and
- * length allow it, so that mapping and unmapping agree without looking. Each table counts its entries (frame_info.used) and is
- * given up when it has none. Root tables stay.
+ * Four-level page tables of host and guest spaces (APM volume 2, 5.3 and 15.25). A node's pages are
+ * 2 MiB ones wherever address, physical address and length allow it, so that mapping and unmapping
+ * agree without looking. Each table counts its entries (frame_info.used) and is given up when it
+ * has none. Root tables stay.
  */
 #ifndef KERNEL_PAGE_TABLE_H
 #define KERNEL_PAGE_TABLE_H

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Protection domains: the spaces that threads run in, and the account that kernel memory is paid from.
+ * Protection domains: the spaces that threads run in, and the account that kernel memory is paid
+ * from.
  *
- * `limit` frames were taken from the parent (object.owner) when the PD was created or by QUOTA_GIVE, and go back when it is freed; they count
- * as used there meanwhile. object.refs counts the objects that the PD owns and that are not freed yet.
+ * `limit` frames were taken from the parent (object.owner) when the PD was created or by
+ * QUOTA_GIVE, and go back when it is freed; they count as used there meanwhile. object.refs counts
+ * the objects that the PD owns and that are not freed yet.
  */
 #ifndef KERNEL_PD_H
 #define KERNEL_PD_H
@@ -21,9 +23,9 @@ struct account {
 struct pd {
     struct object object;
     struct account account;
-    struct space *objects, *host, *ports; // those its threads run in, or NULL; an EC holds references on the first two
+    struct space *objects, *host, *ports; // those its threads run in, or NULL
     uint64_t cr3;                         // of host
-    uint64_t port_frame;                  // first frame of the port bitmap, physical; 0 if there is none
+    uint64_t port_frame;                  // physical, of the port bitmap; 0: there is none
     struct list_node owned;               // live objects, by object.link
     struct slab_cache slabs;
 };
@@ -38,16 +40,22 @@ static inline struct pd *pd_of(struct object *object)
     return (struct pd *)object;
 }
 
-/* Tree lock. NULL: out of memory. The parent is NULL for the root PD, whose memory the caller brings. */
+/*
+ * Tree lock. NULL: out of memory. The parent is NULL for the root PD, whose memory the caller
+ * brings.
+ */
 struct pd *pd_create(struct pd *parent, uint64_t quota);
 void pd_init(struct pd *pd, struct pd *parent, uint64_t quota);
 void pd_free(struct pd *pd);
 
 /* QUOTA_GIVE and QUOTA_TAKE: between a PD and its child. */
-enum abi_status pd_give_quota(struct pd *parent, struct pd *child, uint64_t frames) __attribute__((warn_unused_result));
-enum abi_status pd_take_quota(struct pd *parent, struct pd *child, uint64_t frames) __attribute__((warn_unused_result));
+enum abi_status pd_give_quota(struct pd *parent, struct pd *child, uint64_t frames) MUST_CHECK;
+enum abi_status pd_take_quota(struct pd *parent, struct pd *child, uint64_t frames) MUST_CHECK;
 
-/* The header of a new object: in the list of its owner from now on. object_drop() takes it out for good. */
+/*
+ * The header of a new object: in the list of its owner from now on. object_drop() takes it out for
+ * good.
+ */
 void object_init(struct object *object, enum object_type type, struct pd *owner);
 void object_drop(struct object *object);
 

@@ -36,7 +36,8 @@ static void unlink_free(uint32_t n)
 
 void pool_init(void *memory, uint64_t phys, uint64_t frames)
 {
-    uint64_t bytes = (frames + 1) * sizeof(struct frame_info), own = ALIGN_UP(bytes, (uint64_t)FRAME_SIZE) / FRAME_SIZE;
+    uint64_t bytes = (frames + 1) * sizeof(struct frame_info),
+             own = ALIGN_UP(bytes, (uint64_t)FRAME_SIZE) / FRAME_SIZE;
 
     memset(memory, 0, own * FRAME_SIZE);
     pool.memory = memory;
@@ -83,7 +84,10 @@ bool pool_fails(void)
 #endif
 }
 
-/* The first of `count` free frames in a row; those of the bookkeeping at the start have no payer, but are not free. */
+/*
+ * The first of `count` free frames in a row; those of the bookkeeping at the start have no payer,
+ * but are not free.
+ */
 static uint32_t find(unsigned count)
 {
     uint32_t run = 0;

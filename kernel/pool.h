@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's memory: a pool of 4 KiB frames, fixed at boot, given out against the quota of a PD, zeroed. Tree lock, or boot.
- * Addresses are kernel addresses; the pool is one contiguous piece of physical memory with a direct map.
+ * The kernel's memory: a pool of 4 KiB frames, fixed at boot, given out against the quota of a PD,
+ * zeroed. Tree lock, or boot. Addresses are kernel addresses; the pool is one contiguous piece of
+ * physical memory with a direct map.
  */
 #ifndef KERNEL_POOL_H
 #define KERNEL_POOL_H
@@ -21,17 +22,23 @@ struct frame_info {
 };
 
 /*
- * Frames of tables that wait for a grace period or are reserved: they are all zero. A zeroed list is
- * empty.
+ * Frames of tables that wait for a grace period or are reserved: they are all zero. A zeroed list
+ * is empty.
  */
 struct frame_list {
     uint32_t first;
 };
 
-/* `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken for bookkeeping. */
+/*
+ * `memory`: kernel address of the pool, page aligned; `phys`: where it is. A part of it is taken
+ * for bookkeeping.
+ */
 void pool_init(void *memory, uint64_t phys, uint64_t frames);
 
-/* `count` frames in a row, charged to the PD; frame_take() leaves in them what was there. NULL: quota or pool used up. */
+/*
+ * `count` frames in a row, charged to the PD; frame_take() leaves in them what was there. NULL:
+ * quota or pool used up.
+ */
 void *frame_alloc(struct pd *payer, unsigned count);
 void *frame_take(struct pd *payer, unsigned count);
 void frame_free(void *memory, unsigned count);

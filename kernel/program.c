@@ -27,7 +27,8 @@ const char *program_open(struct program *program, const void *image, uint64_t si
     if (h->segment_size != sizeof(struct program_segment) || h->segments % 8 ||
         !range_fits(h->segments, h->segment_count * sizeof(struct program_segment), size))
         return "its program headers are not inside";
-    *program = (struct program){image, (const void *)((const char *)image + h->segments), h->segment_count, h->entry};
+    *program = (struct program){image, (const void *)((const char *)image + h->segments),
+                                h->segment_count, h->entry};
     for (unsigned i = 0; i < program->count; i++) {
         const struct program_segment *s = &program->segments[i];
         if (s->type == PROGRAM_LOAD &&

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The root program: a static ELF64 image for x86-64 (System V ABI, gABI 4.1, chapters 4 and 5), as the boot loader brought it. */
+/*
+ * The root program: a static ELF64 image for x86-64 (System V ABI, gABI 4.1, chapters 4 and 5), as
+ * the boot loader brought it.
+ */
 #ifndef KERNEL_PROGRAM_H
 #define KERNEL_PROGRAM_H
 
@@ -22,7 +25,10 @@ struct program {
     uint64_t entry;
 };
 
-/* All checks: whatever a LOAD segment names is inside the image, and inside user space. Returns what is wrong, or NULL. */
+/*
+ * All checks: whatever a LOAD segment names is inside the image, and inside user space. Returns
+ * what is wrong, or NULL.
+ */
 const char *program_open(struct program *program, const void *image, uint64_t size);
 
 #endif

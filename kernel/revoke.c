@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Revocation goes to the leaves first. "Below" a node is what was derived from it, and, if it is the root of an object: all that a PD owns, all that
- * a space holds. There are no circles: an object's root lies in a space that is older than the object, and whoever owns an
- * object is older too.
+ * Revocation goes to the leaves first. "Below" a node is what was derived from it, and, if it is
+ * the root of an object: all that a PD owns, all that a space holds. There are no circles: an
+ * object's root lies in a space that is older than the object, and whoever owns an object is older
+ * too.
  */
 #include "kernel/revoke.h"
 
@@ -68,7 +69,8 @@ static bool remove_children(struct node *node, uint64_t base, uint64_t count, st
 {
     list_for_each_safe(link, &node->children) {
         struct node *child = list_entry(link, struct node, sibling);
-        if (child->source < base + count && base < child->source + child->count && !remove_tree(child, batch))
+        if (child->source < base + count && base < child->source + child->count &&
+            !remove_tree(child, batch))
             return false;
     }
     return true;
@@ -84,7 +86,8 @@ bool revoke_some(struct space *space, uint64_t base, uint64_t count, bool self, 
             return false;
         if (self && !(node->flags & NODE_BOOT) && !remove_tree(node, batch))
             return false;
-        node = last - base < count - 1 ? node_first(space, last + 1, base + count - last - 1) : NULL;
+        node =
+            last - base < count - 1 ? node_first(space, last + 1, base + count - last - 1) : NULL;
     }
     return true;
 }

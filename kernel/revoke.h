@@ -7,9 +7,10 @@
 #include "kernel/tree.h"
 
 /*
- * One batch of revoking [base, base + count) of a space: what was derived from it, and with `self` the range. Tree lock; batch_finish() is due
- * afterwards. True if nothing is left to do.
+ * One batch of revoking [base, base + count) of a space: what was derived from it, and with `self`
+ * the range. Tree lock; batch_finish() is due afterwards. True if nothing is left to do.
  */
-bool revoke_some(struct space *space, uint64_t base, uint64_t count, bool self, struct batch *batch);
+bool revoke_some(struct space *space, uint64_t base, uint64_t count, bool self,
+                 struct batch *batch);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The first PD: what the machine has, as capabilities, and the program that the boot loader brought. */
+/*
+ * The first PD: what the machine has, as capabilities, and the program that the boot loader
+ * brought.
+ */
 #include "kernel/asm.h"
 #include "kernel/assert.h"
 #include "kernel/boot.h"
@@ -18,7 +21,6 @@
 
 #define ROOT_PRIORITY 64u
 #define ROOT_SLICE_US 10000u
-#define SPACE_PERMS   (ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_TAKE | ABI_PERM_SPACE_ASSIGN | ABI_PERM_SPACE_REVOKE)
 #define SOURCE_PERMS  (ABI_PERM_SPACE_GRANT | ABI_PERM_SPACE_REVOKE)
 
 static struct pd root_pd __attribute__((aligned(OBJECT_ALIGN)));
@@ -41,7 +43,8 @@ static void bind(struct object *object, uint64_t sel, uint8_t perms)
 }
 
 /* A root node of a source or of kernel memory. */
-static void add_range(struct space *space, uint64_t base, uint64_t count, uint64_t phys, uint8_t perms, uint8_t flags)
+static void add_range(struct space *space, uint64_t base, uint64_t count, uint64_t phys,
+                      uint8_t perms, uint8_t flags)
 {
     struct reserve reserve;
 
@@ -73,7 +76,8 @@ static void add_memory(struct space *space, const struct abi_info *info)
         uint64_t from = end, to = end; // the next kernel range at or after `at`
         for (unsigned i = 0; i < info->range_count; i++) {
             const struct abi_memory_range *r = &info->range[i];
-            uint64_t first = r->base / FRAME_SIZE, last = (r->base + r->size + FRAME_SIZE - 1) / FRAME_SIZE;
+            uint64_t first = r->base / FRAME_SIZE,
+                     last = (r->base + r->size + FRAME_SIZE - 1) / FRAME_SIZE;
             if (r->type == ABI_MEMORY_KERNEL && r->size && last > at && first < from) {
                 from = MAX(first, at);
                 to = last;
@@ -84,12 +88,17 @@ static void add_memory(struct space *space, const struct abi_info *info)
     }
 }
 
-/* The MSRs that belong to the guest alone: VMLOAD, VMSAVE and the VMCB switch them (APM volume 2, appendix B). */
+/*
+ * The MSRs that belong to the guest alone: VMLOAD, VMSAVE and the VMCB switch them (APM volume 2,
+ * appendix B).
+ */
 static void add_msrs(struct space *space)
 {
-    add_source(space, 0x174, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W);      // SYSENTER
-    add_source(space, 0xc0000081, 4, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // STAR, LSTAR, CSTAR, SFMASK
-    add_source(space, 0xc0000100, 3, ABI_PERM_MSR_R | ABI_PERM_MSR_W); // FS.base, GS.base, KERNEL_GS_BASE
+    uint8_t perms = ABI_PERM_MSR_R | ABI_PERM_MSR_W;
+
+    add_source(space, 0x174, 3, perms);      // SYSENTER
+    add_source(space, 0xc0000081, 4, perms); // STAR, LSTAR, CSTAR, SFMASK
+    add_source(space, 0xc0000100, 3, perms); // FS.base, GS.base, KERNEL_GS_BASE
 }
 
 static void create_spaces(struct boot_info *boot)
@@ -106,11 +115,10 @@ static void create_spaces(struct boot_info *boot)
     add_memory(memory, &boot->info);
     add_source(ports, 0, 0x10000, ABI_PERM_PIO);
     add_msrs(msrs);
-    bind(&root_pd.object, ABI_SEL_ROOT_PD, ABI_PERM_PD_CTRL | ABI_PERM_PD_CREATE | ABI_PERM_PD_CREATE_PD |
-                                                 ABI_PERM_PD_CREATE_SC);
-    bind(&root_pd.objects->object, ABI_SEL_ROOT_OBJ, SPACE_PERMS);
-    bind(&root_pd.host->object, ABI_SEL_ROOT_HST, SPACE_PERMS);
-    bind(&root_pd.ports->object, ABI_SEL_ROOT_PIO, SPACE_PERMS);
+    bind(&root_pd.object, ABI_SEL_ROOT_PD, PERMS_PD);
+    bind(&root_pd.objects->object, ABI_SEL_ROOT_OBJ, PERMS_SPACE);
+    bind(&root_pd.host->object, ABI_SEL_ROOT_HST, PERMS_SPACE);
+    bind(&root_pd.ports->object, ABI_SEL_ROOT_PIO, PERMS_SPACE);
     bind(&memory->object, ABI_SEL_PHYS, SOURCE_PERMS);
     bind(&ports->object, ABI_SEL_ALL_PIO, SOURCE_PERMS);
     bind(&msrs->object, ABI_SEL_ALL_MSR, SOURCE_PERMS);
@@ -123,18 +131,20 @@ static void create_interrupts(void)
     for (unsigned i = 0; i < count; i++) {
         struct sm *sm = must(sm_create(&root_pd, 0));
         sm_bind_interrupt(sm, i);
-        bind(&sm->object, ABI_SEL_INT_BASE + i, ABI_PERM_SM_UP | ABI_PERM_SM_DOWN | ABI_PERM_SM_ASSIGN);
+        bind(&sm->object, ABI_SEL_INT_BASE + i, PERMS_SM);
     }
 }
-_Static_assert(ABI_SEL_INT_BASE + INTERRUPT_PIN_MAX + INTERRUPT_MSI_MAX <= ABI_SEL_FREE, "selectors at boot");
+_Static_assert(ABI_SEL_INT_BASE + INTERRUPT_PIN_MAX + INTERRUPT_MSI_MAX <= ABI_SEL_FREE,
+               "selectors at boot");
 
 /* Maps memory of the program, as if it had been delegated from ABI_SEL_PHYS. */
-static void map_root(struct space *memory, uint64_t virtual, uint64_t phys, uint64_t pages, uint8_t perms)
+static void map_root(struct space *memory, uint64_t virtual, uint64_t phys, uint64_t pages,
+                     uint8_t perms)
 {
     for (uint64_t at = 0, done; at < pages; at += done) {
-        struct delegation d = {.source = memory, .target = root_pd.host, .source_base = phys / FRAME_SIZE + at,
-                               .target_base = virtual / FRAME_SIZE + at, .count = MIN(pages - at, ABI_DELEGATE_MAX),
-                               .perms = perms};
+        struct delegation d = {.source = memory, .source_base = phys / FRAME_SIZE + at,
+                               .target = root_pd.host, .target_base = virtual / FRAME_SIZE + at,
+                               .count = MIN(pages - at, ABI_DELEGATE_MAX), .perms = perms};
         if (delegate(&d, &done) != ABI_OK || done != d.count)
             panic("the root program's segment at %lx does not fit", virtual);
     }
@@ -152,14 +162,16 @@ static void load_segment(struct boot_info *boot, const struct program *program,
 
     if (!phys)
         panic("no room for the root program");
-    memcpy((char *)boot_map(phys, size) + (s->virtual - base), program->image + s->offset, s->file_size);
+    memcpy((char *)boot_map(phys, size) + (s->virtual - base), program->image + s->offset,
+           s->file_size);
     map_root(memory, base, phys, size / FRAME_SIZE, (uint8_t)perms);
 }
 
 static uint64_t load_program(struct boot_info *boot)
 {
     struct program program;
-    const char *wrong = program_open(&program, boot_map(boot->module_base, boot->module_size), boot->module_size);
+    const char *wrong =
+        program_open(&program, boot_map(boot->module_base, boot->module_size), boot->module_size);
 
     if (wrong)
         panic("the first boot module is the root program: %s", wrong);
@@ -173,21 +185,23 @@ static struct abi_info *map_info(void)
 {
     struct abi_info *info = must(frame_alloc(&root_pd, 1));
 
-    add_range(root_pd.host, ABI_INFO_ADDRESS / FRAME_SIZE, 1, pool_phys(info) / FRAME_SIZE, ABI_PERM_MEM_R, NODE_KERNEL | NODE_BOOT);
+    add_range(root_pd.host, ABI_INFO_ADDRESS / FRAME_SIZE, 1, pool_phys(info) / FRAME_SIZE,
+              ABI_PERM_MEM_R, NODE_KERNEL | NODE_BOOT);
     return info;
 }
 
 static void start_program(uint64_t entry)
 {
-    struct ec_config config = {.pd = &root_pd, .kind = ABI_EC_THREAD, .page = ABI_ROOT_UTCB, .rip = entry,
-                               .event_base = ~0ull};
+    struct ec_config config = {.pd = &root_pd, .kind = ABI_EC_THREAD, .page = ABI_ROOT_UTCB,
+                               .rip = entry, .event_base = ~0ull};
     struct ec *ec;
 
     if (ec_create(&config, &ec) != ABI_OK)
         panic("the pool is too small for the root PD");
     ec->regs.rdi = ABI_INFO_ADDRESS;
     bind(&ec->object, ABI_SEL_ROOT_EC, ABI_PERM_EC_CTRL | ABI_PERM_EC_BIND_SC);
-    struct sc *sc = must(sc_create(&root_pd, ec, ROOT_PRIORITY, ROOT_SLICE_US * timer_khz() / 1000));
+    struct sc *sc =
+        must(sc_create(&root_pd, ec, ROOT_PRIORITY, ROOT_SLICE_US * timer_khz() / 1000));
     bind(&sc->object, ABI_SEL_ROOT_SC, ABI_PERM_SC_CTRL);
     sc_start(sc);
 }
@@ -203,7 +217,8 @@ void kernel_main(struct boot_info *boot)
     create_interrupts();
     struct abi_info *info = map_info();
     uint64_t entry = load_program(boot);
-    boot->info.size = (uint32_t)(offsetof(struct abi_info, range) + boot->info.range_count * sizeof boot->info.range[0]);
+    boot->info.size = (uint32_t)offsetof(struct abi_info, range) +
+                      boot->info.range_count * (uint32_t)sizeof boot->info.range[0];
     boot->info.pool_frames = pool_size();
     boot->info.root_quota = root_pd.account.limit;
     start_program(entry);

@@ -45,7 +45,10 @@ static void dequeue(struct sched *sched, struct sc *sc)
         sched->bitmap[sc->prio / 64] &= ~BIT(sc->prio % 64);
 }
 
-/* Charges the current SC for the time since the last look. True if its slice is over (and it has a new one). */
+/*
+ * Charges the current SC for the time since the last look. True if its slice is over (and it has a
+ * new one).
+ */
 static bool account(struct cpu *cpu)
 {
     struct sc *sc = cpu->current_sc;
@@ -108,7 +111,8 @@ void timer_expired(void)
     uint64_t now = tsc_now();
 
     sched->armed = ~0ull;
-    for (struct rb_node *first; (first = rb_first(&sched->timeouts)) != NULL && first->key <= now;) {
+    for (struct rb_node *first;
+         (first = rb_first(&sched->timeouts)) != NULL && first->key <= now;) {
         struct ec *ec = rb_entry(first, struct ec, timeout);
         timeout_cancel(ec);
         if (sm_leave(ec)) {
@@ -153,7 +157,8 @@ void ec_wake_anywhere(struct ec *ec)
     }
     struct ec **inbox = &cpu_of(ec->cpu)->sched.inbox;
     ec->inbox_next = __atomic_load_n(inbox, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(inbox, &ec->inbox_next, ec, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    while (!__atomic_compare_exchange_n(inbox, &ec->inbox_next, ec, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
     }
     ipi_send(ec->cpu, IPI_WAKE);
 }
@@ -173,7 +178,8 @@ void sc_start(struct sc *sc)
     }
     struct sc **list = &cpu_of(sc->cpu)->sched.starting;
     sc->starting_next = __atomic_load_n(list, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(list, &sc->starting_next, sc, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    while (!__atomic_compare_exchange_n(list, &sc->starting_next, sc, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED)) {
     }
     ipi_send(sc->cpu, IPI_WAKE);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling contexts and the scheduler of one CPU: 128 fixed priorities, round robin by time slice within one.
+ * Scheduling contexts and the scheduler of one CPU: 128 fixed priorities, round robin by time slice
+ * within one.
  *
- * A dispatched SC starts at its own EC and follows the chain of calls and of helping to the EC that can run. If that one is blocked the SC
- * is parked there until it wakes. struct sched belongs to its CPU; only `inbox` and `starting` are pushed to by others.
+ * A dispatched SC starts at its own EC and follows the chain of calls and of helping to the EC that
+ * can run. If that one is blocked the SC is parked there until it wakes. struct sched belongs to
+ * its CPU; only `inbox` and `starting` are pushed to by others.
  *
- * cpu->current_ec is the EC whose vector state and address space are loaded, NULL if there is none; it stays while the CPU idles.
+ * cpu->current_ec is the EC whose vector state and address space are loaded, NULL if there is none;
+ * it stays while the CPU idles.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H

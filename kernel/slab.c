@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Slabs: a frame with a header and equal pieces; free pieces are linked through their first word. */
+/*
+ * Slabs: a frame with a header and equal pieces; free pieces are linked through their first word.
+ */
 #include "kernel/slab.h"
 
 #include "kernel/assert.h"
@@ -7,7 +9,7 @@
 #include "lib/string.h"
 
 struct slab {
-    struct list_node link; // in the cache's partial list while a piece is free, else linked to itself
+    struct list_node link; // in the cache's partial list while a piece is free
     void *free;    // pieces that were used before
     uint16_t fresh; // offset of the first piece that never was
     uint16_t used;
@@ -18,7 +20,8 @@ struct slab {
 _Static_assert(sizeof(struct slab) <= SLAB_HEADER, "pieces stay aligned");
 
 /* Multiples of 64 that divide what the header leaves without much rest. */
-static const uint16_t class_size[SLAB_CLASSES] = {64, 128, 192, 256, 384, 576, 768, 960, 1344, SLAB_MAX};
+static const uint16_t class_size[SLAB_CLASSES] = {64,  128, 192, 256,  384,
+                                                  576, 768, 960, 1344, SLAB_MAX};
 
 static unsigned class_of(unsigned size)
 {

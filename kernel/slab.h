@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small kernel memory: each PD has its own slabs by size class; a slab is a frame charged to the PD. Memory is zeroed and 64-byte aligned.
- * Tree lock, or boot.
+ * Small kernel memory: each PD has its own slabs by size class; a slab is a frame charged to the
+ * PD. Memory is zeroed and 64-byte aligned. Tree lock, or boot.
  */
 #ifndef KERNEL_SLAB_H
 #define KERNEL_SLAB_H

@@ -66,7 +66,8 @@ static void block(struct ec *ec, struct sm *sm, uint64_t deadline)
     schedule();
 }
 
-enum abi_status sm_down(struct ec *ec, struct sm *sm, unsigned flags, uint64_t deadline, uint64_t *taken)
+enum abi_status sm_down(struct ec *ec, struct sm *sm, unsigned flags, uint64_t deadline,
+                        uint64_t *taken)
 {
     enum abi_status status = ABI_OK;
 

@@ -2,8 +2,9 @@
 /*
  * Semaphores, between CPUs too. An interrupt is a semaphore with a source: it fires as an up.
  *
- * A semaphore has a lock of its own, which is held shortly and never while waiting for anything. Whoever takes an EC off the queue
- * also wakes it under that lock, so that an EC is always either queued or in the inbox of its CPU.
+ * A semaphore has a lock of its own, which is held shortly and never while waiting for anything.
+ * Whoever takes an EC off the queue also wakes it under that lock, so that an EC is always either
+ * queued or in the inbox of its CPU.
  */
 #ifndef KERNEL_SM_H
 #define KERNEL_SM_H
@@ -28,10 +29,13 @@ static inline struct sm *sm_of(struct object *object)
 /* Tree lock. NULL: the PD cannot pay. */
 struct sm *sm_create(struct pd *pd, uint64_t count);
 
-enum abi_status sm_up(struct sm *sm) __attribute__((warn_unused_result));
-/* Returns if there is nothing to wait for; else the EC waits, and what is returned to it then comes from who wakes it. */
-enum abi_status sm_down(struct ec *ec, struct sm *sm, unsigned flags, uint64_t deadline, uint64_t *taken)
-    __attribute__((warn_unused_result));
+enum abi_status sm_up(struct sm *sm) MUST_CHECK;
+/*
+ * Returns if there is nothing to wait for; else the EC waits, and what is returned to it then comes
+ * from who wakes it.
+ */
+enum abi_status sm_down(struct ec *ec, struct sm *sm, unsigned flags, uint64_t deadline,
+                        uint64_t *taken) MUST_CHECK;
 /* Takes an EC of this CPU off the semaphore it waits on; false if somebody else already has. */
 bool sm_leave(struct ec *ec);
 /* All waiters are aborted, and whoever comes later. */

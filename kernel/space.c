@@ -70,7 +70,8 @@ void space_free(struct space *space)
 
 uint64_t space_leaves(const struct node *node)
 {
-    return space_is_memory(node->space) ? page_table_leaves(node->rb.key, node->phys, node->count) : node->count;
+    return space_is_memory(node->space) ? page_table_leaves(node->rb.key, node->phys, node->count)
+                                        : node->count;
 }
 
 void space_plan(struct reserve *reserve, const struct node *node)
@@ -95,7 +96,8 @@ static void map_capability(const struct node *node, struct frame_list *frames)
         *entry = frame_list_pop(frames);
     ASSERT(*entry && (*entry)[node->rb.key % TABLE_SIZE] == 0);
     frame_info(*entry)->used++;
-    __atomic_store_n(&(*entry)[node->rb.key % TABLE_SIZE], (cap_t)node->object | node->perms, __ATOMIC_RELEASE);
+    __atomic_store_n(&(*entry)[node->rb.key % TABLE_SIZE], (cap_t)node->object | node->perms,
+                     __ATOMIC_RELEASE);
 }
 
 static void unmap_capability(const struct node *node, struct frame_list *tables)

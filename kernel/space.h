@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spaces: the tables that say what a PD can name or touch, by kind, below the nodes that say where it comes from.
+ * Spaces: the tables that say what a PD can name or touch, by kind, below the nodes that say where
+ * it comes from.
  *
  *   OBJ       a directory of 512 tables of 512 capabilities
  *   HST, GST  four-level page tables (kernel/paging.h); tables without an entry are given up
  *   PIO, MSR  bitmaps in the formats of a TSS and of SVM (APM volume 2, 15.10 and 15.11): 1 denies
- * A source-only space has no tables. All changes are made under the tree lock; processors and fast paths read without.
+ * A source-only space has no tables. All changes are made under the tree lock; processors and fast
+ * paths read without.
  */
 #ifndef KERNEL_SPACE_H
 #define KERNEL_SPACE_H

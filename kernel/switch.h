@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The switch from one EC to another of the same CPU: vector state, address space, ports, FS base. Inlined into the IPC path. */
+/*
+ * The switch from one EC to another of the same CPU: vector state, address space, ports, FS base.
+ * Inlined into the IPC path.
+ */
 #ifndef KERNEL_SWITCH_H
 #define KERNEL_SWITCH_H
 
@@ -9,7 +12,7 @@
 #include "kernel/pd.h"
 #include "kernel/xstate.h"
 
-static inline __attribute__((always_inline)) void switch_fs_base(struct cpu *cpu, const struct ec *to)
+static ALWAYS_INLINE void switch_fs_base(struct cpu *cpu, const struct ec *to)
 {
     if (cpu->fs_base != to->fs_base) {
         cpu->fs_base = to->fs_base;
@@ -17,14 +20,14 @@ static inline __attribute__((always_inline)) void switch_fs_base(struct cpu *cpu
     }
 }
 
-static inline __attribute__((always_inline)) void switch_pd(struct cpu *cpu, const struct pd *to)
+static ALWAYS_INLINE void switch_pd(struct cpu *cpu, const struct pd *to)
 {
     paging_load(to->cr3);
     cpu_switch_pio(cpu, to->port_frame);
 }
 
 /* `from` is the current EC. */
-static inline __attribute__((always_inline)) void switch_ec(struct cpu *cpu, struct ec *from, struct ec *to)
+static ALWAYS_INLINE void switch_ec(struct cpu *cpu, struct ec *from, struct ec *to)
 {
     xstate_save(from->xstate);
     xstate_restore(to->xstate);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SYSCALL and SYSRET (APM volume 2, 6.1.1). On entry RCX holds the user's RIP, R11 its RFLAGS, and SFMASK has cleared IF. All registers
- * that the hypercall interface names are saved in the current EC, so that it can be left at any point.
+ * SYSCALL and SYSRET (APM volume 2, 6.1.1). On entry RCX holds the user's RIP, R11 its RFLAGS, and
+ * SFMASK has cleared IF. All registers that the hypercall interface names are saved in the current
+ * EC, so that it can be left at any point.
  */
 #include "kernel/asm.h"
 

@@ -52,7 +52,8 @@ static void serve(const struct batch *batch)
             ec_stop(ec_of(object));
         } else if (object->type == OBJECT_SC && sc_of(object)->cpu == cpu->id) {
             sc_stop(sc_of(object));
-        } else if (object->type == OBJECT_SPACE_PIO && cpu->pio_loaded[0] == pool_phys(space_of(object)->root)) {
+        } else if (object->type == OBJECT_SPACE_PIO &&
+                   cpu->pio_loaded[0] == pool_phys(space_of(object)->root)) {
             cpu_load_pio(cpu, 0, 0);
         }
     }

@@ -2,10 +2,11 @@
 /*
  * The tree lock, and the grace period.
  *
- * The lock guards everything that changes the derivation tree, creates or destroys objects or moves quota. Fast paths do not take it; they may follow
- * pointers that they find in capability slots, because what is taken out of the slots is freed only after every CPU has been through
- * a rendezvous: it has then left the kernel code it was in. A CPU that waits for the lock serves rendezvous requests meanwhile, so
- * look capabilities up after taking it, not before.
+ * The lock guards everything that changes the derivation tree, creates or destroys objects or moves
+ * quota. Fast paths do not take it; they may follow pointers that they find in capability slots,
+ * because what is taken out of the slots is freed only after every CPU has been through a
+ * rendezvous: it has then left the kernel code it was in. A CPU that waits for the lock serves
+ * rendezvous requests meanwhile, so look capabilities up after taking it, not before.
  */
 #ifndef KERNEL_TREE_H
 #define KERNEL_TREE_H
@@ -13,7 +14,10 @@
 #include "kernel/pool.h"
 #include "lib/list.h"
 
-/* Does not return if the current EC or its SC was destroyed meanwhile. Not for use before the first EC runs. */
+/*
+ * Does not return if the current EC or its SC was destroyed meanwhile. Not for use before the first
+ * EC runs.
+ */
 void tree_lock(void);
 void tree_unlock(void);
 
