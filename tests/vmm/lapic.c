@@ -337,6 +337,9 @@ static void test_x2(void)
     ok(!wrmsr(0, 0x808, 0x100) && wrmsr(0, 0x808, 0x10), "reserved bits of TPR");
     ok(wrmsr(0, 0x808, 0), "TPR");
     is_u64(rdmsr(0, 0x80e), 0xbad, "there is no DFR");
+    ok(wrmsr(0, 0x835, 0x5700), "read-only bits of LINT0");
+    ok(!wrmsr(0, 0x832, 0x5700), "not of the timer");
+    is_u64(rdmsr(0, 0x835), 0x700, "are not kept");
     is_u64(rdmsr(0, 0x831), 0xbad, "no second half of ICR");
     ok(!wrmsr(0, 0x828, 1) && wrmsr(0, 0x828, 0), "ESR takes 0");
     ok(!wrmsr(0, 0x840, 0) && rdmsr(0, 0x8ff) == 0xbad, "beyond the registers");

@@ -444,6 +444,17 @@ static bool write_icr_x2(struct lapic *lapic, uint64_t value)
     return true;
 }
 
+/*
+ * Delivery status and remote IRR of an LVT entry: Linux writes them back as ones
+ * (disconnect_bsp_APIC).
+ */
+static uint32_t read_only_bits(unsigned reg)
+{
+    if (reg < REG_LVT || reg > REG_LVT + LVT_ERROR)
+        return 0;
+    return reg == REG_LVT + LVT_LINT0 || reg == REG_LVT + LVT_LINT1 ? 0x5000 : 0x1000;
+}
+
 bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
 {
     unsigned reg = msr - MSR_X2APIC_FIRST;
@@ -459,8 +470,9 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
         return false;
     if (reg == REG_ICR)
         return write_icr_x2(lapic, value);
-    if (value & ~(uint64_t)registers[reg].mask)
+    if (value & ~(uint64_t)(registers[reg].mask | read_only_bits(reg)))
         return false;
+    value &= registers[reg].mask;
     if (reg == REG_SELF_IPI) {
         if (value < 16)
             lapic_error(lapic, ESR_SEND_VECTOR);
