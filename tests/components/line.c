@@ -15,6 +15,8 @@ static void take(void)
     char byte;
 
     while (peer.id && terminal_peer_take(&peer, &byte, 1)) {
+        if (byte == '\r')
+            continue;
         if (byte != '\n' && length < sizeof line - 1) {
             line[length++] = byte;
             continue;
