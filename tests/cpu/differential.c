@@ -20,6 +20,10 @@
 
 #define STATES     1000u // for each form and operand size
 #define DATA_SIZE  4096u
+#define CODE_SIZE  24u   // bytes given to the decoder
+#define EXIT_NEAR  100u  // in the code page: where short branches go
+#define EXIT_FAR   512u  // and others
+#define THUNKS     1024u // ways between 64- and 32-bit code
 #define ALL_FLAGS  RFLAGS_STATUS
 
 /* What is special about a handler. */
@@ -114,6 +118,17 @@ static const struct rule rules[] = {
     {"sarx", PLAIN, 0, 0},
     {"shlx", PLAIN, 0, 0},
     {"shrx", PLAIN, 0, 0},
+    {"aaa", PLAIN, RFLAGS_OF | RFLAGS_SF | RFLAGS_ZF | RFLAGS_PF, 0},
+    {"aas", PLAIN, RFLAGS_OF | RFLAGS_SF | RFLAGS_ZF | RFLAGS_PF, 0},
+    {"aam", PLAIN, RFLAGS_OF | RFLAGS_AF | RFLAGS_CF, 0},
+    {"aad", PLAIN, RFLAGS_OF | RFLAGS_AF | RFLAGS_CF, 0},
+    {"daa", PLAIN, RFLAGS_OF, 0},
+    {"das", PLAIN, RFLAGS_OF, 0},
+    {"salc", PLAIN, 0, 0},
+    {"bound", PLAIN, 0, 0},
+    {"arpl", PLAIN, 0, 0},
+    {"pusha", STACK, 0, 0},
+    {"popa", STACK, 0, 0},
     {"movs", STRING, 0, 0},
     {"cmps", STRING, 0, 0},
     {"stos", STRING, 0, 0},
@@ -177,6 +192,7 @@ struct test {
     struct interp interp;
     uint64_t random;
     unsigned wrong, shown;
+    unsigned mode; // code size: 4 or 8
 };
 
 static uint8_t *test_ram(void *arg, uint64_t gpa, unsigned size, bool write)
@@ -194,9 +210,9 @@ static uint8_t *test_ram(void *arg, uint64_t gpa, unsigned size, bool write)
 
 static uint64_t test_mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
-    (void)arg;
-    (void)size;
-    tap_note("read outside of the arena at %lx", gpa);
+    const struct test *t = arg;
+
+    tap_note("%s: access of %u outside of the arena at %lx", opcode_name(t->interp.insn.op), size, gpa);
     exit(1);
 }
 
@@ -264,7 +280,7 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
     unsigned n = 0, rex = (unsigned)(x >> 8) & 7;
     uint8_t modrm = (uint8_t)(x >> 16);
 
-    for (unsigned i = 0; i < 24; i++)
+    for (unsigned i = 0; i < CODE_SIZE; i++)
         bytes[i] = (uint8_t)random_u64(&t->random);
     if ((r->properties & P_LOCK) && (x & 3) == 0)
         bytes[n++] = 0xf0;
@@ -277,7 +293,7 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
             bytes[n++] = mandatory[prefix];
         if (variant == 2)
             rex |= 8;
-        if (variant == 2 || (x >> 5 & 1))
+        if (t->mode == 8 && (variant == 2 || (x >> 5 & 1)))
             bytes[n++] = (uint8_t)(0x40 | rex);
         if (r->map != MAP_1)
             bytes[n++] = 0x0f;
@@ -285,6 +301,8 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
             bytes[n++] = r->map == MAP_38 ? 0x38 : 0x3a;
     } else {
         bytes[n++] = 0xc4;
+        if (t->mode == 4) // R and X distinguish VEX from LES there
+            rex &= 1;
         bytes[n++] = (uint8_t)((~rex & 7) << 5 | (r->map - MAP_V1 + 1));
         bytes[n++] = (uint8_t)((variant == 2 ? 0x80 : 0) | (x >> 24 & 0x7c) | prefix);
         if (operand_kinds[r->operand[1]].class != OC_VVEC &&
@@ -297,7 +315,7 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
     if (r->select & SELECT(0x38, 0))
         modrm = (uint8_t)((modrm & ~7) | (r->select >> 3 & 7));
     bytes[n] = modrm;
-    return decode(bytes, 24, 8, insn) == DECODE_OK && insn->op == row;
+    return decode(bytes, CODE_SIZE, t->mode, insn) == DECODE_OK && insn->op == row;
 }
 
 /*
@@ -308,7 +326,8 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
 {
     uint64_t index = 0, *gpr = native_state.gpr;
 
-    if (insn->base == INSN_NO_REG || insn->base == INSN_RIP || insn->base == insn->index)
+    if (insn->base == INSN_NO_REG || insn->base == INSN_RIP || insn->base == insn->index ||
+        insn->addrsize == 2)
         return false;
     if (insn->index != INSN_NO_REG) {
         gpr[insn->index] = random_below(&t->random, 200);
@@ -344,6 +363,8 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
         x = pick(t);
         memcpy(a->stack + 2048 + 8 * i - 16, &x, 8);
     }
+    if (insn->addrsize == 2 && rule->kind != BRANCH)
+        return false; // the arena is not in the first 64 KiB
     if (rule->kind == STRING) {
         gpr[CPU_RSI] = data + 2048 + random_below(&t->random, 64);
         gpr[CPU_RDI] = data + 2048 + random_below(&t->random, 64);
@@ -356,7 +377,8 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     }
     if (rule->handler[0] == 'x' && rule->handler[1] == 'l') // XLAT
         gpr[CPU_RBX] = data + 1024;
-    if (insn->prefixes & INSN_ADDRESS && !insn->memory && rule->kind != BRANCH)
+    if (insn->prefixes & INSN_ADDRESS && !insn->memory && rule->kind != BRANCH &&
+        opcode_rows[insn->op].imm != IMM_MOFFS)
         return false;
     if (rule->kind == BRANCH && random_below(&t->random, 3) == 0)
         gpr[CPU_RCX] = random_below(&t->random, 3);
@@ -364,7 +386,7 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
         gpr[CPU_RBP] = stack + random_below(&t->random, 256);
     if (rule->kind == POPF || rule->kind == RETURN || rule->kind == CALL) {
         uint64_t image = rule->kind == POPF ? random_u64(&t->random) & 0x204ed5
-                                            : (uint64_t)(uintptr_t)a->code + 512;
+                                            : (uint64_t)(uintptr_t)a->code + EXIT_FAR;
 
         memcpy(a->stack + 2048, &image, 8);
         if (rule->kind == CALL)
@@ -377,7 +399,7 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     if (!place(t, insn, where))
         return false;
     if (rule->kind == CALL) {
-        uint64_t image = (uint64_t)(uintptr_t)a->code + 512;
+        uint64_t image = (uint64_t)(uintptr_t)a->code + EXIT_FAR;
 
         memcpy((uint8_t *)(uintptr_t)where, &image, 8);
     }
@@ -480,8 +502,11 @@ static void set_state(struct test *t)
     s->rflags = native_state.rflags;
     s->rip = (uint64_t)(uintptr_t)t->arena.code;
     s->valid = CPU_ALL;
-    s->cs.attr = CPU_SEG_L | CPU_SEG_P | CPU_SEG_S | 0xb | CPU_SEG_DPL;
-    s->ss.attr = CPU_SEG_P | CPU_SEG_S | 0x3 | CPU_SEG_DPL;
+    s->ss.attr = CPU_SEG_G | CPU_SEG_DB | CPU_SEG_P | CPU_SEG_S | 0x3 | CPU_SEG_DPL;
+    s->ss.limit = 0xffffffff;
+    s->ds = s->es = s->cs = s->ss;
+    s->cs.attr = (uint16_t)(CPU_SEG_P | CPU_SEG_S | 0xb | CPU_SEG_DPL |
+                            (t->mode == 8 ? CPU_SEG_L : CPU_SEG_DB | CPU_SEG_G));
     s->cr0 = CR0_PE;
     s->cr4 = CR4_OSFXSR | CR4_OSXSAVE;
     s->xcr0 = 7;
@@ -512,90 +537,135 @@ static void explain(struct test *t, unsigned row, const uint8_t *bytes, const st
                  s->rflags, native_state.rflags, before[0], before[1]);
 }
 
+/* Changes to the encoding that its kind needs; false if it cannot be tried. */
+static bool adjust(struct test *t, unsigned row, const struct rule *rule, uint8_t *bytes,
+                   struct insn *insn)
+{
+    unsigned width = opcode_rows[row].imm == IMM_S8 ? 1 : 4;
+
+    if ((rule->kind == BRANCH || rule->kind == CALL || rule->kind == RETURN) &&
+        (insn->prefixes & INSN_OPSIZE))
+        return false; // differs between makers
+    if (rule->kind == BRANCH) { // to the second exit
+        uint64_t relative = (width == 1 ? EXIT_NEAR : EXIT_FAR) - (uint64_t)insn->length;
+
+        memcpy(bytes + insn->length - width, &relative, width);
+    }
+    if (rule->kind == RETURN && opcode_rows[row].imm == IMM_U16)
+        bytes[insn->length - 1] = 0;
+    if (opcode_rows[row].imm == IMM_MOFFS) {
+        uint64_t where = (uint64_t)(uintptr_t)t->arena.data + random_below(&t->random, 4080);
+
+        memcpy(bytes + insn->length - insn->addrsize, &where, insn->addrsize);
+    }
+    if (!strcmp(rule->handler, "enter")) {
+        bytes[insn->length - 2] = 0;
+        bytes[insn->length - 1] &= 0x27;
+    }
+    if (rule->kind == STRING && random_below(&t->random, 3)) { // REP or REPNE in front
+        memmove(bytes + 1, bytes, CODE_SIZE - 1);
+        bytes[0] = random_below(&t->random, 2) ? 0xf3 : 0xf2;
+    }
+    return decode(bytes, CODE_SIZE, t->mode, insn) == DECODE_OK;
+}
+
+static void put_code(struct test *t, const uint8_t *bytes, unsigned length)
+{
+    uint8_t *code = t->arena.code;
+
+    memcpy(code, bytes, length);
+    native_state.target = (uint64_t)(uintptr_t)code;
+    if (t->mode == 8) {
+        native_put_exit(code + length, 0);
+        native_put_exit(code + EXIT_NEAR, 1);
+        native_put_exit(code + EXIT_FAR, 1);
+        return;
+    }
+    native_put_exit(code + THUNKS, 0);
+    native_put_exit(code + THUNKS + 32, 1);
+    native_put_entry32(code + THUNKS + 64, code);
+    native_put_exit32(code + length, code + THUNKS);
+    native_put_exit32(code + EXIT_NEAR, code + THUNKS + 32);
+    native_put_exit32(code + EXIT_FAR, code + THUNKS + 32);
+    native_state.target += THUNKS + 64;
+}
+
+/* Both engines, from the same state; the arena ends as the interpreter leaves it. */
+static enum interp_status execute(struct test *t, unsigned *fault)
+{
+    struct arena *a = &t->arena;
+
+    memcpy(a->before[0], a->data, DATA_SIZE);
+    memcpy(a->before[1], a->stack, DATA_SIZE);
+    *fault = native_run();
+    memcpy(a->after[0], a->data, DATA_SIZE);
+    memcpy(a->after[1], a->stack, DATA_SIZE);
+    memcpy(a->data, a->before[0], DATA_SIZE);
+    memcpy(a->stack, a->before[1], DATA_SIZE);
+    return interp_step(&t->interp);
+}
+
+/* What is not the same, or NULL. */
+static const char *difference(struct test *t, unsigned row, const struct rule *rule,
+                              const struct insn *insn, uint64_t mask)
+{
+    const struct arena *a = &t->arena;
+    uint64_t rip = (uint64_t)(uintptr_t)a->code + insn->length;
+    bool near = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8;
+
+    if (native_state.exit)
+        rip = (uint64_t)(uintptr_t)a->code + (near ? EXIT_NEAR : EXIT_FAR);
+    t->state->gpr[CPU_RSP] = t->state->rsp;
+    if (t->state->rip != rip)
+        return "not the same next instruction";
+    if (memcmp(t->state->gpr, native_state.gpr, sizeof t->state->gpr / 16 * (t->mode * 2)))
+        return "not the same registers";
+    if ((t->state->rflags ^ native_state.rflags) & mask)
+        return "not the same flags";
+    if (memcmp(a->data, a->after[0], DATA_SIZE) || memcmp(a->stack, a->after[1], DATA_SIZE))
+        return "not the same memory";
+    if (native_state.vectors && !same_vectors(t))
+        return "not the same vector registers";
+    return NULL;
+}
+
 /* One state; false if the encoding could not be tried. */
 static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsigned variant)
 {
-    struct arena *a = &t->arena;
-    uint8_t bytes[24];
+    uint8_t bytes[CODE_SIZE];
     struct insn insn;
-    uint64_t before[16], flags, mask, rip;
+    uint64_t before[16], flags, mask = ALL_FLAGS | RFLAGS_DF;
     unsigned fault, size;
     enum interp_status status;
+    const char *what = NULL;
     bool skip = false;
 
-    if (!encode(t, row, variant, bytes, &insn) || (rule->skip16 && insn.opsize == 2))
+    if (!encode(t, row, variant, bytes, &insn) || (rule->skip16 && insn.opsize == 2) ||
+        !adjust(t, row, rule, bytes, &insn) || !prepare(t, rule, &insn))
         return false;
-    if (rule->kind == BRANCH) { // to the second exit
-        uint64_t relative = 512u - insn.length;
-        unsigned width = opcode_rows[row].imm == IMM_S8 ? 1 : 4;
-
-        if (insn.prefixes & INSN_OPSIZE)
-            return false; // differs between makers
-        relative = width == 1 ? 100u - insn.length : relative;
-        memcpy(bytes + insn.length - width, &relative, width);
-    }
-    if ((rule->kind == CALL || rule->kind == RETURN) && (insn.prefixes & INSN_OPSIZE))
-        return false;
-    if (rule->kind == RETURN && opcode_rows[row].imm == IMM_U16)
-        bytes[insn.length - 1] = 0;
-    if (!strcmp(rule->handler, "enter")) {
-        bytes[insn.length - 2] = 0;
-        bytes[insn.length - 1] &= 0x27;
-    }
-    if (rule->kind == STRING && random_below(&t->random, 3)) { // REP or REPNE in front
-        memmove(bytes + 1, bytes, 23);
-        bytes[0] = random_below(&t->random, 2) ? 0xf3 : 0xf2;
-    }
-    if (decode(bytes, 24, 8, &insn) != DECODE_OK || !prepare(t, rule, &insn))
-        return false;
-    memcpy(a->code, bytes, insn.length);
-    native_put_exit(a->code + insn.length, 0);
-    native_put_exit(a->code + 100, 1);
-    native_put_exit(a->code + 512, 1);
-    memcpy(a->before[0], a->data, DATA_SIZE);
-    memcpy(a->before[1], a->stack, DATA_SIZE);
+    for (unsigned i = 0; i < 16 && t->mode == 4; i++)
+        native_state.gpr[i] = (uint32_t)native_state.gpr[i];
+    put_code(t, bytes, insn.length);
     memcpy(before, native_state.gpr, sizeof before);
     flags = native_state.rflags;
     set_state(t);
     native_state.vectors = rule->kind == VECTOR ? 7 : 0;
     if (native_state.vectors)
         fill_vectors(t, t->state);
-    native_state.target = (uint64_t)(uintptr_t)a->code;
-
-    fault = native_run();
-    memcpy(a->after[0], a->data, DATA_SIZE);
-    memcpy(a->after[1], a->stack, DATA_SIZE);
-    memcpy(a->data, a->before[0], DATA_SIZE);
-    memcpy(a->stack, a->before[1], DATA_SIZE);
-    status = interp_step(&t->interp);
+    status = execute(t, &fault);
 
     size = operand_kinds[opcode_rows[row].operand[0]].size == 1 ? 1 : insn.opsize;
-    mask = (ALL_FLAGS | RFLAGS_DF) & ~undefined_flags(rule, &insn, before[CPU_RCX], size, &skip);
+    mask &= ~undefined_flags(rule, &insn, before[CPU_RCX], size, &skip);
     if (rule->kind == POPF)
         mask |= RFLAGS_ID | RFLAGS_AC | RFLAGS_NT | RFLAGS_TF;
     if (skip)
         return true;
-    if (fault != NATIVE_NO_FAULT || status != INTERP_DONE) {
-        if (status != INTERP_FAULT || t->interp.fault.vector != fault)
-            explain(t, row, bytes, &insn, "not the same exception", before, flags);
-        return true;
-    }
-    rip = (uint64_t)(uintptr_t)a->code + insn.length;
-    if (native_state.exit)
-        rip = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8
-                  ? (uint64_t)(uintptr_t)a->code + 100
-                  : (uint64_t)(uintptr_t)a->code + 512;
-    t->state->gpr[CPU_RSP] = t->state->rsp;
-    if (t->state->rip != rip)
-        explain(t, row, bytes, &insn, "not the same next instruction", before, flags);
-    else if (memcmp(t->state->gpr, native_state.gpr, sizeof before))
-        explain(t, row, bytes, &insn, "not the same registers", before, flags);
-    else if ((t->state->rflags ^ native_state.rflags) & mask)
-        explain(t, row, bytes, &insn, "not the same flags", before, flags);
-    else if (memcmp(a->data, a->after[0], DATA_SIZE) || memcmp(a->stack, a->after[1], DATA_SIZE))
-        explain(t, row, bytes, &insn, "not the same memory", before, flags);
-    else if (native_state.vectors && !same_vectors(t))
-        explain(t, row, bytes, &insn, "not the same vector registers", before, flags);
+    if (fault == NATIVE_NO_FAULT && status == INTERP_DONE)
+        what = difference(t, row, rule, &insn, mask);
+    else if (status != INTERP_FAULT || t->interp.fault.vector != fault)
+        what = "not the same exception";
+    if (what)
+        explain(t, row, bytes, &insn, what, before, flags);
     return true;
 }
 
@@ -650,49 +720,68 @@ static void set_up(struct test *t)
     native_init();
 }
 
+struct counts {
+    unsigned long states;
+    unsigned forms, lacking, other_mode, elsewhere, none, unreached;
+};
+
+static void test_row(struct test *t, unsigned row, const struct rule *rule, struct counts *c)
+{
+    const struct opcode_row *r = &opcode_rows[row];
+    unsigned done = 0, tries = 0, wrong = t->wrong;
+
+    t->shown = 0;
+    for (; done < 3 * STATES && tries < 60 * STATES; tries++)
+        done += try_one(t, row, rule, tries % 3);
+    c->states += done;
+    c->forms++;
+    if (done < STATES) {
+        c->unreached++;
+        tap_note("only %u states for %s (map %u, %x)", done, opcode_name(row), r->map, r->byte);
+    }
+    if (t->wrong != wrong)
+        tap_note("%s (map %u, %02x): %u of %u states wrong", opcode_name(row), r->map, r->byte,
+                 t->wrong - wrong, done);
+}
+
+static void test_mode(struct test *t, unsigned mode)
+{
+    uint32_t excluded = SELECT(KEY_64, mode == 8 ? 0 : KEY_64);
+    struct counts c = {0};
+
+    t->mode = mode;
+    t->wrong = 0;
+    for (unsigned row = 4; row < ROW_COUNT; row++) {
+        const struct rule *rule = rule_of(handler_names[row]);
+
+        if (!strcmp(handler_names[row], "none"))
+            c.none++;
+        else if (!rule)
+            c.elsewhere++;
+        else if ((opcode_rows[row].select & SELECT(KEY_64, KEY_64)) == excluded ||
+                 (mode == 4 && opcode_rows[row].map < MAP_V1 &&
+                  (opcode_rows[row].select & SELECT(KEY_W, KEY_W)) == SW1))
+            c.other_mode++;
+        else if (!have(handler_names[row], opcode_rows[row].map))
+            c.lacking++;
+        else
+            test_row(t, row, rule, &c);
+    }
+    tap_note("%u-bit code: %u forms compared, %u lacking in this processor, %u not in this mode, "
+             "%u tested elsewhere, %u decoded but not executed",
+             8 * mode, c.forms, c.lacking, c.other_mode, c.elsewhere, c.none);
+    ok(t->wrong == 0, "%u-bit code: %lu states of %u forms: the same as on this processor", 8 * mode,
+       c.states, c.forms);
+    ok(c.unreached == 0, "%u-bit code: at least %u states for every form", 8 * mode, STATES);
+}
+
 int main(void)
 {
     static struct test t;
-    unsigned long states = 0;
-    unsigned forms = 0, lacking = 0, other_mode = 0, elsewhere = 0, none = 0, unreached = 0;
 
     set_up(&t);
-    for (unsigned row = 4; row < ROW_COUNT; row++) {
-        const struct rule *rule = rule_of(handler_names[row]);
-        unsigned done = 0, tries = 0, wrong = t.wrong;
-
-        t.shown = 0;
-
-        if (!strcmp(handler_names[row], "none")) {
-            none++;
-        } else if (!rule) {
-            elsewhere++;
-        } else if ((opcode_rows[row].select & SELECT(KEY_64, KEY_64)) == SELECT(KEY_64, 0)) {
-            other_mode++;
-        } else if (!have(handler_names[row], opcode_rows[row].map)) {
-            lacking++;
-        } else {
-            for (; done < 3 * STATES && tries < 60 * STATES; tries++)
-                done += try_one(&t, row, rule, tries % 3);
-            states += done;
-            if (done >= STATES) {
-                forms++;
-            } else {
-                unreached++;
-                tap_note("only %u states for %s (map %u, %x)", done, opcode_name(row),
-                         opcode_rows[row].map, opcode_rows[row].byte);
-            }
-            if (t.wrong != wrong)
-                tap_note("%s (map %u, %02x): %u of %u states wrong", opcode_name(row),
-                         opcode_rows[row].map, opcode_rows[row].byte, t.wrong - wrong, done);
-        }
-    }
-    tap_note("forms: %u compared, %u lacking in this processor, %u only outside 64-bit code, %u "
-             "tested elsewhere, "
-             "%u decoded but not executed",
-             forms, lacking, other_mode, elsewhere, none);
-    ok(t.wrong == 0, "%lu states of %u forms: the same as on this processor", states, forms);
+    test_mode(&t, 8);
+    test_mode(&t, 4);
     free(t.state);
-    ok(unreached == 0, "at least %u states for every form", STATES);
     return tap_done();
 }

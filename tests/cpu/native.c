@@ -24,7 +24,10 @@ __asm__(
     "    jz 1f\n"
     "    xor %edx, %edx\n"
     "    xrstor native_state+192(%rip)\n"
-    "1:  pushq native_state+128(%rip)\n"
+    "1:  mov $0x2b, %eax\n" // Linux's user data segment: 32-bit code needs one
+    "    mov %eax, %ds\n"
+    "    mov %eax, %es\n"
+    "    pushq native_state+128(%rip)\n"
     "    popfq\n"
     "    mov native_state+0(%rip), %rax\n"
     "    mov native_state+8(%rip), %rcx\n"
@@ -100,6 +103,32 @@ static void on_signal(int number, siginfo_t *info, void *context)
     gregs[REG_RIP] = (greg_t)(uintptr_t)native_leave;
     gregs[REG_RSP] = (greg_t)native_state.host_rsp;
     gregs[REG_EFL] = 0x202;
+    gregs[REG_CSGSFS] = (gregs[REG_CSGSFS] & ~0xffffll) | 0x33;
+}
+
+/* Selectors of Linux's user code segments (the kernel's GDT, arch/x86). */
+#define CODE32 0x23u
+#define CODE64 0x33u
+
+void native_put_exit32(uint8_t *code, const uint8_t *thunk)
+{
+    uint32_t target = (uint32_t)(uintptr_t)thunk;
+    uint16_t selector = CODE64;
+
+    code[0] = 0xea; // jmp 33:target
+    memcpy(code + 1, &target, 4);
+    memcpy(code + 5, &selector, 2);
+}
+
+void native_put_entry32(uint8_t *thunk, const uint8_t *code)
+{
+    static const uint8_t jump[6] = {0xff, 0x2d, 0, 0, 0, 0}; // jmp far [rip + 0]
+    uint32_t target = (uint32_t)(uintptr_t)code;
+    uint16_t selector = CODE32;
+
+    memcpy(thunk, jump, 6);
+    memcpy(thunk + 6, &target, 4);
+    memcpy(thunk + 10, &selector, 2);
 }
 
 void native_init(void)

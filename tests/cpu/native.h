@@ -32,6 +32,12 @@ void native_init(void);
 /* Writes a jump to exit `which` (0, 1). Changes no flags. */
 void native_put_exit(uint8_t *code, unsigned which);
 /*
+ * The same out of 32-bit code: a far jump of 7 bytes to the 64-bit jump at `thunk`, which
+ * native_put_exit() has written below 4 GiB; and the way in: a jump at `thunk` to 32-bit code.
+ */
+void native_put_exit32(uint8_t *code, const uint8_t *thunk);
+void native_put_entry32(uint8_t *thunk, const uint8_t *code);
+/*
  * Runs native_state; returns the exception's vector, or NATIVE_NO_FAULT. After an exception gpr and
  * rflags are those of the fault.
  */

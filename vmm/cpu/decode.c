@@ -163,7 +163,7 @@ static enum decode_status take_vex(struct cursor *c, unsigned mode, struct insn 
     }
     if (first != 0x62)
         insn->vl = (last >> 2) & 1;
-    insn->vvvv = (uint8_t)((~last >> 3) & (mode == 8 ? 15 : 7));
+    insn->vvvv = (uint8_t)(~last >> 3 & 15);
     *prefix = last & 3;
     if (insn->map == 0)
         return DECODE_INVALID;
@@ -376,6 +376,12 @@ static enum decode_status take_modrm(struct cursor *c, struct insn *insn)
     return DECODE_OK;
 }
 
+/* VEX.vvvv must be all ones (here 0) in a form that has no operand there. */
+static bool may_use_vvvv(const struct insn *insn, const struct opcode_row *row)
+{
+    return insn->map >= MAP_INDEXED || insn->op <= ROW_UNKNOWN_32 || (row->properties & P_VVVV);
+}
+
 static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn *insn,
                                     unsigned prefix)
 {
@@ -398,9 +404,10 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
         r = &opcode_rows[row];
     }
     insn->op = (uint16_t)row;
-    if (row == 0 || (insn->vvvv && insn->map < MAP_INDEXED && row > ROW_UNKNOWN_32 &&
-                     !(r->properties & P_VVVV)))
+    if (row == 0 || (insn->vvvv && !may_use_vvvv(insn, r)))
         return DECODE_INVALID;
+    if (mode != 8)
+        insn->vvvv &= 7;
     if (mode == 8 && (r->properties & P_F64))
         insn->opsize = 8;
     if (mode == 8 && (r->properties & P_D64) && insn->opsize == 4)
