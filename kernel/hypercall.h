@@ -50,7 +50,7 @@ struct result derive_revoke(struct ec *ec);
 struct result vcpu_run(struct ec *ec);
 enum abi_status vcpu_fetch(struct ec *vcpu, uint64_t groups);
 
-/* debug.c in the assertion build, else debug_none.c. */
+/* debug.c: abi/debug.h in the assertion build, else no such call. */
 struct result debug_call(struct ec *ec);
 
 #endif

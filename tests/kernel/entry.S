@@ -35,6 +35,39 @@ thread_entry:
 fault_here:
         ud2
 
+/*
+ * remote.h: a page for another PD's host space. At entry RDI = portal id, RSI = descriptor. The first answers with what it got; the second
+ * sets its window to the words it got; the third replies with descriptor and call number from its portal's id, and tells
+ * the status if it comes back from that.
+ */
+        .balign 4096
+        .globl remote_code, remote_code_open, remote_code_reply
+remote_code:
+        mov     $1, %edi
+        syscall
+        ud2
+remote_code_open:
+        mov     $0x500000, %edx         /* REMOTE_UTCB */
+        mov     (%rdx), %rax
+        mov     %rax, 3584(%rdx)        /* window_base */
+        mov     8(%rdx), %rax
+        mov     %rax, 3592(%rdx)        /* window_count */
+        xor     %esi, %esi
+        mov     $1, %edi
+        syscall
+        ud2
+remote_code_reply:
+        mov     %edi, %esi
+        shr     $32, %rdi
+        syscall
+        mov     $0x500000, %edx
+        mov     %rax, (%rdx)
+        mov     $2, %esi
+        mov     $1, %edi
+        syscall
+        ud2
+        .balign 4096
+
         .bss
         .balign 4096
         .skip   65536

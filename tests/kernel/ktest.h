@@ -79,6 +79,14 @@ static inline uint64_t ticks(uint64_t microseconds)
     return microseconds * test_info->tsc_khz / 1000;
 }
 
+/* With assertions: the kernel looks whether all its invariants hold. */
+void kernel_check(void);
+/* Free frames of the pool, living objects and nodes, digest of the derivation tree and all accounts; 0 without assertions. */
+struct kernel_state {
+    uint64_t frames, objects, digest;
+};
+struct kernel_state kernel_state(void);
+
 /* A child PD with OBJ and HST space at sel, sel + 1, sel + 2. */
 bool child_create(uint64_t sel, uint64_t frames);
 
