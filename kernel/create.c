@@ -168,6 +168,7 @@ enum abi_status create(struct ec *ec, enum abi_hypercall number)
 {
     struct object *object = NULL;
     struct reserve slot;
+    struct batch batch;
 
     if (hypercall_flags(ec) > kinds[number].flags)
         return ABI_BAD_HYPERCALL;
@@ -183,7 +184,10 @@ enum abi_status create(struct ec *ec, enum abi_hypercall number)
         return status == ABI_OK ? ABI_OUT_OF_MEMORY : status;
     }
     slot_bind(&slot, object, kinds[number].perms, 0);
-    if (number == ABI_CREATE_SC)
-        sc_start(sc_of(object));
+    if (number == ABI_CREATE_SC) {
+        batch_init(&batch);
+        batch.start = sc_of(object);
+        batch_finish(&batch);
+    }
     return ABI_OK;
 }

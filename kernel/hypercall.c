@@ -54,8 +54,7 @@ static struct result control_pd(struct ec *ec)
     }
     struct pd *child = pd_of(live_object(ec, ec->regs.rsi, OBJECT_PD, ABI_PERM_PD_CTRL));
     if (pd && child)
-        status = op == ABI_PD_QUOTA_GIVE ? pd_give_quota(pd, child, ec->regs.rdx)
-                                         : pd_take_quota(pd, child, ec->regs.rdx);
+        status = pd_move_quota(pd, child, ec->regs.rdx, op == ABI_PD_QUOTA_TAKE);
     tree_unlock();
     return status_result(status);
 }

@@ -53,24 +53,13 @@ void pd_free(struct pd *pd)
     slab_free(pd, sizeof *pd);
 }
 
-enum abi_status pd_give_quota(struct pd *parent, struct pd *child, uint64_t frames)
+enum abi_status pd_move_quota(struct pd *parent, struct pd *child, uint64_t frames, bool back)
 {
     if (child->object.owner != parent)
         return ABI_BAD_PARAMETER;
-    if (!account_has(&parent->account, frames))
+    if (!account_has(back ? &child->account : &parent->account, frames))
         return ABI_OUT_OF_MEMORY;
-    parent->account.used += frames;
-    child->account.limit += frames;
-    return ABI_OK;
-}
-
-enum abi_status pd_take_quota(struct pd *parent, struct pd *child, uint64_t frames)
-{
-    if (child->object.owner != parent)
-        return ABI_BAD_PARAMETER;
-    if (!account_has(&child->account, frames))
-        return ABI_OUT_OF_MEMORY;
-    child->account.limit -= frames;
-    parent->account.used -= frames;
+    parent->account.used += back ? -frames : frames;
+    child->account.limit += back ? -frames : frames;
     return ABI_OK;
 }

@@ -48,9 +48,9 @@ struct pd *pd_create(struct pd *parent, uint64_t quota);
 void pd_init(struct pd *pd, struct pd *parent, uint64_t quota);
 void pd_free(struct pd *pd);
 
-/* QUOTA_GIVE and QUOTA_TAKE: between a PD and its child. */
-enum abi_status pd_give_quota(struct pd *parent, struct pd *child, uint64_t frames) MUST_CHECK;
-enum abi_status pd_take_quota(struct pd *parent, struct pd *child, uint64_t frames) MUST_CHECK;
+/* QUOTA_GIVE, or QUOTA_TAKE with `back`. */
+enum abi_status pd_move_quota(struct pd *parent, struct pd *child, uint64_t frames,
+                              bool back) MUST_CHECK;
 
 /*
  * The header of a new object: in the list of its owner from now on. object_drop() takes it out for

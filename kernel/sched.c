@@ -68,7 +68,6 @@ void sc_stop(struct sc *sc)
 {
     struct cpu *cpu = cpu_self();
 
-    sched_inbox(); // it may not have begun yet
     if (cpu->current_sc == sc) {
         cpu->current_sc = NULL;
         cpu->sched.resched = true;
@@ -163,49 +162,25 @@ void ec_wake_anywhere(struct ec *ec)
     ipi_send(ec->cpu, IPI_WAKE);
 }
 
-static void start(struct sc *sc)
+void sc_start(struct sc *sc)
 {
     if (sc->ec->state == EC_IDLE)
         sc->ec->state = EC_RUNNABLE;
     sc_ready(sc, false);
 }
 
-void sc_start(struct sc *sc)
-{
-    if (sc->cpu == cpu_self()->id) {
-        start(sc);
-        return;
-    }
-    struct sc **list = &cpu_of(sc->cpu)->sched.starting;
-    sc->starting_next = __atomic_load_n(list, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(list, &sc->starting_next, sc, true, __ATOMIC_RELEASE,
-                                        __ATOMIC_RELAXED)) {
-    }
-    ipi_send(sc->cpu, IPI_WAKE);
-}
-
 void sched_inbox(void)
 {
-    struct sched *sched = &cpu_self()->sched;
-    struct sc *sc = __atomic_exchange_n(&sched->starting, NULL, __ATOMIC_ACQUIRE);
-    struct ec *ec = __atomic_exchange_n(&sched->inbox, NULL, __ATOMIC_ACQUIRE), *in_order = NULL;
+    struct ec **inbox = &cpu_self()->sched.inbox, *in_order = NULL;
 
-    while (sc) {
-        struct sc *next = sc->starting_next;
-        start(sc);
-        sc = next;
-    }
-
-    while (ec) {
-        struct ec *next = ec->inbox_next;
+    for (struct ec *ec = __atomic_exchange_n(inbox, NULL, __ATOMIC_ACQUIRE), *next; ec; ec = next) {
+        next = ec->inbox_next;
         ec->inbox_next = in_order;
         in_order = ec;
-        ec = next;
     }
-    while (in_order) {
-        ec = in_order;
-        in_order = ec->inbox_next;
-        ec_wake(ec);
+    for (struct ec *next; in_order; in_order = next) {
+        next = in_order->inbox_next;
+        ec_wake(in_order);
     }
 }
 

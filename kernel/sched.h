@@ -5,7 +5,7 @@
  *
  * A dispatched SC starts at its own EC and follows the chain of calls and of helping to the EC that
  * can run. If that one is blocked the SC is parked there until it wakes. struct sched belongs to
- * its CPU; only `inbox` and `starting` are pushed to by others.
+ * its CPU; only `inbox` is pushed to by others.
  *
  * cpu->current_ec is the EC whose vector state and address space are loaded, NULL if there is none;
  * it stays while the CPU idles.
@@ -22,7 +22,6 @@ struct sc {
     uint16_t cpu;
     uint8_t prio;
     bool ready;               // on a ready queue
-    struct sc *starting_next;
     uint64_t slice;           // TSC ticks
     uint64_t left;            // of the slice
     uint64_t used;            // TSC ticks run in all
@@ -32,7 +31,6 @@ struct sched {
     uint64_t since;           // when its time was last accounted
     uint64_t armed;           // deadline that the timer is set to; ~0 none
     struct ec *inbox;         // woken by other CPUs, last first
-    struct sc *starting;      // created by other CPUs
     bool resched;             // look at the ready queue before going back to user level
     bool helped;              // the current EC was reached through a helping link
     struct rb_tree timeouts;  // ECs by deadline
@@ -46,7 +44,7 @@ void sched_init(struct sched *sched);
 _Noreturn void schedule(void);
 
 void sc_ready(struct sc *sc, bool front); // on its CPU: into the ready queue
-void sc_start(struct sc *sc);             // on any CPU: a new one begins to compete
+void sc_start(struct sc *sc);             // on its CPU: a new one begins to compete
 void sc_stop(struct sc *sc);              // on its CPU: it never runs again
 void sched_inbox(void);                   // wakes what other CPUs have put there
 

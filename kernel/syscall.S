@@ -8,6 +8,20 @@
 
 #define USER_RFLAGS_INITIAL 0x202
 
+    /* RDI: the EC, whose registers that calls keep are in place; RAX and RSI are the results. */
+    .macro return_to_caller
+    movq REGS_RIP(%rdi), %rcx
+    movq REGS_RFLAGS(%rdi), %r11
+    movq REGS_RSP(%rdi), %rsp
+    xorl %edx, %edx
+    xorl %edi, %edi
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %r10d, %r10d
+    swapgs
+    sysretq
+    .endm
+
     .text
     .balign 64
     .global syscall_entry
@@ -43,16 +57,7 @@ syscall_entry:
     /* RAX = status, RDX = value. The registers that calls keep are kept by the C code. */
     movq %gs:CPU_CURRENT, %rdi
     movq %rdx, %rsi
-    movq REGS_RIP(%rdi), %rcx
-    movq REGS_RFLAGS(%rdi), %r11
-    movq REGS_RSP(%rdi), %rsp
-    xorl %edx, %edx
-    xorl %edi, %edi
-    xorl %r8d, %r8d
-    xorl %r9d, %r9d
-    xorl %r10d, %r10d
-    swapgs
-    sysretq
+    return_to_caller
 
     /* syscall_enter(struct ec *to, id, descriptor, rip): into a portal. */
     .balign 16
@@ -88,14 +93,5 @@ syscall_leave:
     movq REGS_R13(%rdi), %r13
     movq REGS_R14(%rdi), %r14
     movq REGS_R15(%rdi), %r15
-    movq REGS_RIP(%rdi), %rcx
-    movq REGS_RFLAGS(%rdi), %r11
-    movq REGS_RSP(%rdi), %rsp
-    xorl %edx, %edx
-    xorl %edi, %edi
-    xorl %r8d, %r8d
-    xorl %r9d, %r9d
-    xorl %r10d, %r10d
-    swapgs
-    sysretq
+    return_to_caller
     .section .note.GNU-stack, "", @progbits

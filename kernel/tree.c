@@ -57,6 +57,8 @@ static void serve(const struct batch *batch)
             cpu_load_pio(cpu, 0, 0);
         }
     }
+    if (batch->start && batch->start->cpu == cpu->id)
+        sc_start(batch->start);
     if (batch->flush_host)
         tlb_flush_local();
     if (batch->flush_guest && vcpu_ops())
@@ -96,7 +98,7 @@ void batch_init(struct batch *batch)
 
 void batch_finish(struct batch *batch)
 {
-    if (!batch->removed)
+    if (!batch->removed && !batch->start)
         return;
     rendezvous(batch);
     frame_list_free(&batch->tables);

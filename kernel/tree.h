@@ -14,6 +14,8 @@
 #include "kernel/pool.h"
 #include "lib/list.h"
 
+struct sc;
+
 /*
  * Does not return if the current EC or its SC was destroyed meanwhile. Not for use before the first
  * EC runs.
@@ -25,6 +27,7 @@ void tree_unlock(void);
 struct batch {
     struct list_node dying;   // objects, by object.link
     struct frame_list tables;
+    struct sc *start;         // a new SC, to be started on its CPU
     bool removed;             // something was taken out of a space: other CPUs may be looking at it
     bool flush_host;          // translations were removed from a host space
     bool flush_guest;

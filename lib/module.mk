@@ -3,5 +3,5 @@
 lib-sources := $(addprefix lib/,bitmap.c calendar.c checksum.c elf.c format.c rbtree.c ring.c text.c utf8.c \
                                xml.c)
 
-$(eval $(call library,g,kernel user,$(lib-sources) lib/string.c,lib))
+$(eval $(call library,g,kernel user,$(lib-sources) lib/memory.c lib/string.c,lib))
 $(eval $(call library,g,host,$(lib-sources),lib))
