@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The memory functions of lib/string.h in the kernel and in components. Copies and fills are the
- * processor's
- * string instructions, eight bytes at a step: fast on hardware, few instructions in an
+ * processor's string instructions, eight bytes at a step: fast on hardware, few instructions in an
  * instruction count, no vector registers, and nothing that the compiler could turn into a call of
  * the function itself. The direction flag is clear by the ABI.
  */
