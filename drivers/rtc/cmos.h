@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the registers of a MC146818 real-time clock (Motorola data sheet, "Time, calendar and alarm locations" and "Register B") and the century byte
- * of a PC's CMOS memory mean. No access to the device.
+ * What the registers of a MC146818 real-time clock (Motorola data sheet, "Time, calendar and alarm locations" and
+ * "Register B") and the century byte of a PC's CMOS memory mean. No access to the device.
  */
 #ifndef DRIVERS_RTC_CMOS_H
 #define DRIVERS_RTC_CMOS_H

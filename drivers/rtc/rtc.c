@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Driver for a PC's real-time clock (MC146818 and its descendants, ports 0x70 and 0x71): serves "rtc" (framework/session/rtc.h).
+ * Driver for a PC's real-time clock (MC146818 and its descendants, ports 0x70 and 0x71): serves "rtc"
+ * (framework/session/rtc.h).
  *
- * The clock tells whole seconds. The first answer adds half of one, so nobody's start waits for the clock; meanwhile the driver looks
- * every millisecond, and when the second changes it knows better. Then it sleeps.
+ * The clock tells whole seconds. The first answer adds half of one, so nobody's start waits for the clock;
+ * meanwhile the driver looks every millisecond, and when the second changes it knows better. Then it sleeps. On a
+ * machine too busy to look that often it tries some more times.
  */
 #include "drivers/rtc/cmos.h"
 
@@ -24,6 +26,8 @@ enum rtc_register {
 
 #define SECOND_NS    1000000000ull
 #define LOOK_US      1000u
+#define EXACT_NS     10000000u // that is near enough
+#define SECONDS_MAX  16u       // changes of the second that are waited for
 #define UPDATE_US    5000u // an update takes 2 ms at most, with the time before it that is announced
 #define READ_RETRIES 8u
 
@@ -32,7 +36,7 @@ struct rtc {
     struct rtc_time time; // what clients get
     uint8_t  second;      // of the last look
     uint64_t looked;      // when that was
-    bool     exact;       // a change of the second was seen
+    unsigned changes;     // of the second that were seen
 };
 
 static uint8_t rtc_in(enum rtc_register r)
@@ -89,7 +93,10 @@ static uint64_t ns_of_ticks(uint64_t ticks)
     return (uint64_t)((unsigned __int128)ticks * 1000000u / component_info()->tsc_khz);
 }
 
-/* Take the time: `past` ns of the present second are over, give or take `uncertainty`. */
+/*
+ * Take the time, if it is better than what is known: `past` ns of the present second are over, give or take
+ * `uncertainty`.
+ */
 static bool take(struct rtc *rtc, uint64_t past, uint64_t uncertainty)
 {
     struct cmos_time time;
@@ -97,7 +104,8 @@ static bool take(struct rtc *rtc, uint64_t past, uint64_t uncertainty)
 
     if (!read_clock(&time) || !cmos_seconds(&time, &seconds))
         return false;
-    rtc->time = (struct rtc_time){seconds * SECOND_NS + past - ns_of_ticks(now), uncertainty};
+    if (uncertainty < rtc->time.uncertainty)
+        rtc->time = (struct rtc_time){seconds * SECOND_NS + past - ns_of_ticks(now), uncertainty};
     rtc->second = time.second;
     rtc->looked = now;
     return true;
@@ -112,7 +120,13 @@ static void look(struct rtc *rtc)
         rtc->looked = now;
         return;
     }
-    rtc->exact = take(rtc, since / 2, since);
+    if (take(rtc, since / 2, since))
+        rtc->changes++;
+}
+
+static bool looking(const struct rtc *rtc)
+{
+    return rtc->time.uncertainty > EXACT_NS && rtc->changes < SECONDS_MAX;
 }
 
 static void serve(const struct rtc *rtc)
@@ -139,6 +153,7 @@ static enum status start(struct rtc *rtc)
     if ((status = status_of(hc_create_sm(rtc->signal, SEL_PD, 0))) != STATUS_OK ||
         (status = io_port_open(&ports, RTC_PORT, RTC_PORTS)) != STATUS_OK)
         return status;
+    rtc->time.uncertainty = UINT64_MAX;
     if (!take(rtc, SECOND_NS / 2, SECOND_NS / 2))
         return STATUS_UNSUPPORTED;
     return service_announce(rtc->signal);
@@ -156,9 +171,10 @@ int main(void)
     }
     do {
         serve(&rtc);
-        if (!rtc.exact)
+        if (looking(&rtc))
             look(&rtc);
-        woken = hc_down(rtc.signal, ABI_SM_ALL, rtc.exact ? 0 : tsc_now() + tsc_of_us(LOOK_US, component_info()->tsc_khz));
+        woken = hc_down(rtc.signal, ABI_SM_ALL,
+                        looking(&rtc) ? tsc_now() + tsc_of_us(LOOK_US, component_info()->tsc_khz) : 0);
     } while (woken == ABI_OK || woken == ABI_TIMEOUT);
     return 1;
 }

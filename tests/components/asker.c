@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens sessions by every kind of route that tests/components/sessions.t configures. Its last act is a port access after the session to it was closed. */
+/*
+ * Opens sessions by every kind of route that tests/components/sessions.t configures. Its last act is a port access
+ * after the session to it was closed.
+ */
 #include "framework/hypercall.h"
 #include "framework/io.h"
 #include "framework/parent.h"
@@ -11,6 +14,7 @@
 
 #define WAIT_MS   10000u // what is refused is refused at once
 #define SECOND_MS 1200u  // a change of the clock's second lies in it
+#define EXACT_NS  100000000u
 
 static uint64_t in_ms(uint64_t ms)
 {
@@ -91,15 +95,19 @@ static void test_clock(struct checks *c)
     CHECK(c, time.uncertainty <= 500000000, "give or take %lu us", time.uncertainty / 1000);
 }
 
+/* On a busy machine it may take more than one change of the second. */
 static void test_clock_again(struct checks *c)
 {
-    struct rtc_time first = {0}, second = {0};
+    struct rtc_time first = {0}, second = {.uncertainty = UINT64_MAX};
     uint32_t never = slots_alloc(1);
+    unsigned tries = 0;
 
-    CHECK(c, hc_create_sm(never, SEL_PD, 0) == ABI_OK && hc_down(never, 0, in_ms(SECOND_MS)) == ABI_TIMEOUT, "a second later");
-    CHECK(c, rtc_ask(&first, 0) == STATUS_OK && rtc_ask(&second, 0) == STATUS_OK, "the clock answers again");
-    CHECK(c, first.uncertainty <= 100000000 && second.ns == first.ns, "it knows better now: give or take %lu us",
-          first.uncertainty / 1000);
+    CHECK(c, hc_create_sm(never, SEL_PD, 0) == ABI_OK && rtc_ask(&first, 0) == STATUS_OK, "the clock answers again");
+    while (second.uncertainty > EXACT_NS && tries++ < 10)
+        if (hc_down(never, 0, in_ms(SECOND_MS)) != ABI_TIMEOUT || rtc_ask(&second, 0) != STATUS_OK)
+            break;
+    CHECK(c, second.uncertainty <= EXACT_NS, "later it knows better: give or take %lu us", second.uncertainty / 1000);
+    CHECK(c, second.ns - first.ns + first.uncertainty <= 2 * first.uncertainty, "and not otherwise");
 }
 
 static void test_ports(struct checks *c)

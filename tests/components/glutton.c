@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Takes all it can get: memory, semaphores, threads, sessions; says how much that was, and faults with all of it in its hands. In its next life it must
- * get the same.
+ * Takes all it can get: memory, semaphores, threads, sessions; says how much that was, and faults with all of it in
+ * its hands. In its next life it must get the same.
  */
 #include "framework/component.h"
 #include "framework/hypercall.h"

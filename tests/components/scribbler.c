@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client of the terminal that keeps to no rule: writes random values over the rings' positions and contents, signals without end, opens sessions and
- * leaves them. For as long as it runs.
+ * A client of the terminal that keeps to no rule: writes random values over the rings' positions and contents,
+ * signals without end, opens sessions and leaves them. For as long as it runs.
  */
 #include "framework/component.h"
 #include "framework/hypercall.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A server whose name says how it behaves: "server" answers every session and says what was asked; "quitter" exits with 5 shortly after its first answer; "crasher"
- * faults when it is asked; "sleeper" never answers.
+ * A server whose name says how it behaves: "server" answers every session and says what was asked; "quitter" exits
+ * with 5 shortly after its first answer; "crasher" faults when it is asked; "sleeper" never answers.
  */
 #include "framework/component.h"
 #include "framework/hypercall.h"

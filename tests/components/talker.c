@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client of a terminal: says that it is ready, then answers each line with "heard" and the line, control characters made visible. "count N" writes N
- * numbered lines, "die" faults.
+ * The client of a terminal: says that it is ready, then answers each line with "heard" and the line, control
+ * characters made visible. "count N" writes N numbered lines, "die" faults.
  */
 #include "framework/component.h"
 #include "framework/hypercall.h"

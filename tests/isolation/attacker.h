@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The attacks. Each runs in a component of its own without any authority, named "attack-" and the attack's name, while the victim
- * works. An attack checks that what it tries is refused; that nobody else notices is the victim's to say.
+ * The attacks. Each runs in a component of its own without any authority, named "attack-" and the attack's name,
+ * while the victim works. An attack checks that what it tries is refused; that nobody else notices is the victim's
+ * to say.
  */
 #ifndef TESTS_ISOLATION_ATTACKER_H
 #define TESTS_ISOLATION_ATTACKER_H

@@ -20,7 +20,8 @@ static bool is_allowed(uint64_t operation)
 }
 
 /*
- * Random words and capabilities. Left out: CORE_THREAD_STOP (attack_threads) and allocations, which succeed within the quota (starve.c).
+ * Random words and capabilities. Left out is what it may do to itself: CORE_THREAD_STOP (attack_threads),
+ * CORE_DETACH (attack_wild), allocations, which succeed within the quota (starve.c).
  */
 void attack_core(struct attack *a)
 {
@@ -33,7 +34,7 @@ void attack_core(struct attack *a)
         uint64_t message = message_descriptor(words, random_below(&a->seed, 4) ? 0 : random_below(&a->seed, 10));
 
         if (operation == CORE_THREAD_STOP || operation == CORE_RAM_ALLOC || operation == CORE_THREAD_START ||
-            operation == CORE_LOG || operation == CORE_RAM_FREE || operation == CORE_ATTACH)
+            operation == CORE_LOG || operation == CORE_RAM_FREE || operation == CORE_ATTACH || operation == CORE_DETACH)
             continue;
         for (unsigned w = 1; w < 12; w++)
             utcb->word[w] = random_argument(&a->seed);
@@ -100,7 +101,10 @@ static void stop_all(void *argument)
         (void)!core_thread_stop(id);
 }
 
-/* Its first thread may be stopped by its own doing; another one, of a number that cannot be known, stops itself and so says nothing. */
+/*
+ * Its first thread may be stopped by its own doing; another one, of a number that cannot be known, stops itself and
+ * so says nothing.
+ */
 void attack_threads(struct attack *a)
 {
     static struct thread thread;

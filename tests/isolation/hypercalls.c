@@ -95,6 +95,7 @@ void attack_selectors(struct attack *a)
 static void wild(void *argument)
 {
     uint64_t seed = (uint64_t)argument;
+    struct abi_utcb *utcb = utcb_self();
 
     for (;;) {
         uint64_t arguments[6], number = random_below(&seed, ABI_HYPERCALL_COUNT);
@@ -105,12 +106,17 @@ static void wild(void *argument)
         /* Waits are short, else they would be all it does. */
         if (number == ABI_CTRL_SM)
             arguments[0] = tsc_now() + random_below(&seed, 100000);
-        utcb_self()->word[0] = 1 + random_below(&seed, 30);
+        utcb->word[0] = 1 + random_below(&seed, 30);
+        for (unsigned i = 1; i < 8; i++)
+            utcb->word[i] = random_argument(&seed);
         (void)raw_hypercall(hypercall_target(number, random_below(&seed, FLAGS_MAX), sel), arguments);
     }
 }
 
-/* It takes away its own capabilities, memory, semaphores: whatever happens to it is right, as long as it is only to it. */
+/*
+ * It takes away its own capabilities, memory, semaphores: whatever happens to it is right, as long as it is only to
+ * it.
+ */
 void attack_wild(struct attack *a)
 {
     static struct thread threads[ABI_CPU_MAX];

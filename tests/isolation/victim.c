@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The victim: computes checksums over memory that it keeps checking, makes and ends threads and sessions, and serves "victim", until every attack
- * has told it so: a session with the label "done". Its configuration says how many there are: <config attacks="N"/>.
+ * The victim: computes checksums over memory that it keeps checking, makes and ends threads and sessions, and
+ * serves "victim", until every attack has told it so: a session with the label "done". Its configuration says how
+ * many there are: <config attacks="N"/>.
  */
 #include "framework/component.h"
 #include "framework/core.h"
@@ -129,8 +130,8 @@ int main(void)
     unsigned rounds = 0;
 
     victim.signal = slots_alloc(1);
-    if (!read_config(&victim) || hc_create_sm(victim.signal, SEL_PD, 0) != ABI_OK || memory_alloc(&memory, BUFFER, PAGE_SIZE) != STATUS_OK ||
-        service_announce(victim.signal) != STATUS_OK)
+    if (!read_config(&victim) || hc_create_sm(victim.signal, SEL_PD, 0) != ABI_OK ||
+        memory_alloc(&memory, BUFFER, PAGE_SIZE) != STATUS_OK || service_announce(victim.signal) != STATUS_OK)
         return 3;
     victim.buffer = memory.address;
     fill(victim.buffer);
