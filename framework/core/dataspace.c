@@ -3,12 +3,14 @@
 #include "framework/core/attachment.h"
 #include "framework/core/dataspace.h"
 #include "framework/message.h"
+#include "framework/thread_self.h"
 #include "lib/align.h"
 #include "lib/string.h"
 
+/* Each CPU has windows of its own, since memory is cleared without the lock. */
 static uint64_t window_address(uint64_t window, uint64_t base)
 {
-    return window + base % LARGE_PAGE;
+    return window + cpu_self() * WINDOW_STRIDE + base % LARGE_PAGE;
 }
 
 static enum status map_physical(uint64_t base, uint64_t size, uint64_t window, void **address)
@@ -29,6 +31,8 @@ static void unmap_physical(uint64_t base, uint64_t size, uint64_t window)
 
 enum status window_map(const struct dataspace *dataspace, uint64_t window, void **address)
 {
+    if (dataspace->size > WINDOW_SIZE)
+        return STATUS_QUOTA;
     return map_physical(dataspace->base, dataspace->size, window, address);
 }
 
@@ -55,13 +59,11 @@ static void clear_mapped(void *address, uint64_t size)
 
 static enum status clear(uint64_t base, uint64_t size)
 {
-    const uint64_t part_max = 1ull << 30;
-
     for (uint64_t done = 0, part; done < size; done += part) {
         void *address;
         enum status status;
 
-        part = MIN(size - done, part_max - (base + done) % LARGE_PAGE);
+        part = MIN(size - done, WINDOW_SIZE - (base + done) % LARGE_PAGE);
         status = map_physical(base + done, part, WINDOW_WORK, &address);
         if (status != STATUS_OK)
             return status;
@@ -70,6 +72,9 @@ static enum status clear(uint64_t base, uint64_t size)
     }
     return STATUS_OK;
 }
+
+/* What is cleared under the lock. */
+#define CLEAR_LOCKED (4ull << 20)
 
 /* A free entry, with its capability made at the owner's expense. */
 static enum status entry_make(struct core *core, struct pd *owner, uint32_t *index)
@@ -103,11 +108,27 @@ static void entry_set(struct core *core, uint32_t index, struct pd *owner, enum 
     dataspace->name = 0;
 }
 
+/* The lock is released while much is cleared. True: nothing happened to the owner meanwhile. */
+static bool clear_for(struct core *core, const struct pd *owner, uint64_t base, uint64_t size, enum status *status)
+{
+    uint16_t generation = owner->generation;
+
+    if (size <= CLEAR_LOCKED) {
+        *status = clear(base, size);
+        return true;
+    }
+    mutex_unlock(&core->lock);
+    *status = clear(base, size);
+    mutex_lock(&core->lock);
+    return owner->used && owner->generation == generation;
+}
+
 enum status dataspace_ram(struct core *core, struct pd *owner, uint64_t size, uint64_t align, uint64_t limit,
                           uint32_t *index)
 {
     uint64_t pages, base;
     enum status status;
+    bool same;
 
     if (size == 0 || size > 1ull << 46 || !is_power_of_two(align) || align > 1ull << 30)
         return STATUS_INVALID;
@@ -118,14 +139,20 @@ enum status dataspace_ram(struct core *core, struct pd *owner, uint64_t size, ui
     status = range_take(&core->memory, size, MAX(align, PAGE_SIZE), limit, &base);
     if (status != STATUS_OK)
         return status;
-    status = clear(base, size);
+    owner->ram_used += pages;
+    same = clear_for(core, owner, base, size, &status);
+    if (!same)
+        status = STATUS_ABORTED;
     if (status == STATUS_OK)
         status = entry_make(core, owner, index);
-    if (status != STATUS_OK)
-        return range_add(&core->memory, base, size) == STATUS_OK ? status : STATUS_QUOTA;
-    owner->ram_used += pages;
-    entry_set(core, *index, owner, DATASPACE_RAM, base, size);
-    return STATUS_OK;
+    if (status == STATUS_OK) {
+        entry_set(core, *index, owner, DATASPACE_RAM, base, size);
+        return STATUS_OK;
+    }
+    if (same)
+        owner->ram_used -= pages;
+    (void)!range_add(&core->memory, base, size); // there is a node for every range that was cut out
+    return status;
 }
 
 enum status dataspace_page(struct core *core, uint64_t *physical)

@@ -8,7 +8,10 @@
 #include "framework/core/state.h"
 #include "framework/map.h"
 
-/* Zeroed memory for a PD. limit: highest physical address + 1. */
+/*
+ * Zeroed memory for a PD. limit: highest physical address + 1. Beyond 4 MiB core's lock is released while it is cleared: ABORTED when the
+ * owner has ended meanwhile; the caller must not rely on what it knew of others.
+ */
 enum status dataspace_ram(struct core *core, struct pd *owner, uint64_t size, uint64_t align, uint64_t limit,
                           uint32_t *index) MUST_CHECK;
 
@@ -30,7 +33,7 @@ struct dataspace *dataspace_find(struct core *core, uint64_t received);
 enum status dataspace_attach(struct core *core, const struct dataspace *dataspace, struct pd *pd, uint64_t address,
                              uint64_t offset, uint64_t size, unsigned perms) MUST_CHECK;
 
-/* Core's own look at a dataspace through a window. At most 1 GiB and only from 2 MiB-aligned memory for more than 2 MiB. */
+/* Core's own look at a dataspace through a window. QUOTA: more than WINDOW_SIZE. */
 enum status window_map(const struct dataspace *dataspace, uint64_t window, void **address) MUST_CHECK;
 void window_unmap(const struct dataspace *dataspace, uint64_t window);
 

@@ -11,6 +11,7 @@
 #include "lib/string.h"
 
 #define IMAGE_BASE 0x1000ull
+#define IMAGE_MAX  (4ull << 20) // as much as core clears without releasing its lock
 
 struct image {
     struct elf elf;
@@ -41,7 +42,7 @@ static MUST_CHECK enum status image_measure(struct image *image)
         image->first = MIN(image->first, ALIGN_DOWN(s.virtual, PAGE_SIZE));
         image->end = MAX(image->end, ALIGN_UP(s.virtual + s.memory_size, PAGE_SIZE));
     }
-    return image->end ? STATUS_OK : STATUS_INVALID;
+    return image->end && image->end - image->first <= IMAGE_MAX ? STATUS_OK : STATUS_INVALID;
 }
 
 static unsigned segment_perms(uint32_t flags)

@@ -52,7 +52,9 @@
 #define PD_SLOT_FAULT  128u
 #define PD_SLOTS       256u
 
-/* Core's addresses for looking at physical memory, one use at a time each. */
+/* Core's addresses for looking at physical memory, for each CPU, one use at a time each. */
+#define WINDOW_SIZE   (1ull << 30)
+#define WINDOW_STRIDE (1ull << 32)
 #define WINDOW_IMAGE 0x200000000000ull
 #define WINDOW_WORK  0x210000000000ull
 #define WINDOW_LOG   0x220000000000ull
