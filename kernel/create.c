@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The ABI_CREATE_* hypercalls. The tree lock is held. */
+/* The ABI_CREATE_* hypercalls. */
 #include "kernel/cpu.h"
 #include "kernel/delegate.h"
 #include "kernel/hypercall.h"
@@ -152,26 +152,23 @@ static enum abi_status new_sm(struct ec *ec, struct pd *pd, struct object **resu
 /* By kind. OK without an object is out of memory. */
 static const struct {
     enum abi_status (*make)(struct ec *ec, struct pd *pd, struct object **result);
-    uint8_t flags;  // greatest value
     uint8_t needed; // of the PD's capability
     uint8_t perms;  // that the creator gets: all that its kind has
 } kinds[] = {
-    [ABI_CREATE_PD] = {new_pd, 0, ABI_PERM_PD_CREATE_PD, PERMS_PD},
-    [ABI_CREATE_SPACE] = {new_space, ABI_SPACE_COUNT - 1, ABI_PERM_PD_CREATE, PERMS_SPACE},
-    [ABI_CREATE_EC] = {new_ec, ABI_EC_VCPU, ABI_PERM_PD_CREATE, PERMS_EC},
-    [ABI_CREATE_SC] = {new_sc, 0, ABI_PERM_PD_CREATE_SC, PERMS_SC},
-    [ABI_CREATE_PT] = {new_pt, 0, ABI_PERM_PD_CREATE, PERMS_PT},
-    [ABI_CREATE_SM] = {new_sm, 0, ABI_PERM_PD_CREATE, PERMS_SM},
+    [ABI_CREATE_PD] = {new_pd, ABI_PERM_PD_CREATE_PD, PERMS_PD},
+    [ABI_CREATE_SPACE] = {new_space, ABI_PERM_PD_CREATE, PERMS_SPACE},
+    [ABI_CREATE_EC] = {new_ec, ABI_PERM_PD_CREATE, PERMS_EC},
+    [ABI_CREATE_SC] = {new_sc, ABI_PERM_PD_CREATE_SC, PERMS_SC},
+    [ABI_CREATE_PT] = {new_pt, ABI_PERM_PD_CREATE, PERMS_PT},
+    [ABI_CREATE_SM] = {new_sm, ABI_PERM_PD_CREATE, PERMS_SM},
 };
 
-enum abi_status create(struct ec *ec, enum abi_hypercall number)
+static enum abi_status create_object(struct ec *ec, unsigned number)
 {
     struct object *object = NULL;
     struct reserve slot;
     struct batch batch;
 
-    if (hypercall_flags(ec) > kinds[number].flags)
-        return ABI_BAD_HYPERCALL;
     struct object *pd = live_object(ec, ec->regs.rsi, OBJECT_PD, kinds[number].needed);
     if (!pd)
         return ABI_BAD_CAPABILITY;
@@ -190,4 +187,12 @@ enum abi_status create(struct ec *ec, enum abi_hypercall number)
         batch_finish(&batch);
     }
     return ABI_OK;
+}
+
+struct result create(struct ec *ec)
+{
+    tree_lock();
+    enum abi_status status = create_object(ec, ec->regs.rdi & 0xff);
+    tree_unlock();
+    return status_result(status);
 }

@@ -10,8 +10,6 @@ struct result derive_delegate(struct ec *ec)
     const struct regs *r = &ec->regs;
     struct result result = {ABI_BAD_CAPABILITY, 0};
 
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     if (r->r9 & ~0xffffull)
         return status_result(ABI_BAD_PARAMETER);
     tree_lock();
@@ -61,8 +59,6 @@ struct result derive_revoke(struct ec *ec)
     struct cpu *cpu = cpu_self();
     enum abi_status status;
 
-    if (hypercall_flags(ec) & ~ABI_REVOKE_SELF)
-        return status_result(ABI_BAD_HYPERCALL);
     while (!revoke_batch(ec, &status)) {
         if (cpu->current_ec)
             cpu_take_interrupts();

@@ -43,8 +43,6 @@ static struct result control_pd(struct ec *ec)
     unsigned op = hypercall_flags(ec);
     enum abi_status status = ABI_BAD_CAPABILITY;
 
-    if (op > ABI_PD_QUOTA_QUERY)
-        return status_result(ABI_BAD_HYPERCALL);
     tree_lock();
     struct pd *pd = pd_of(live_object(ec, hypercall_sel(ec), OBJECT_PD, ABI_PERM_PD_CTRL));
     if (pd && op == ABI_PD_QUOTA_QUERY) {
@@ -89,8 +87,6 @@ static struct result control_ec(struct ec *ec)
     unsigned op = hypercall_flags(ec);
     enum abi_status status;
 
-    if (op > ABI_EC_FS_BASE)
-        return status_result(ABI_BAD_HYPERCALL);
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_EC, ABI_PERM_EC_CTRL);
     if (!object)
         return status_result(ABI_BAD_CAPABILITY);
@@ -108,8 +104,6 @@ static struct result control_sc(struct ec *ec)
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_SC, ABI_PERM_SC_CTRL);
     struct cpu *cpu = cpu_self();
 
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     if (!object)
         return status_result(ABI_BAD_CAPABILITY);
     uint64_t used = __atomic_load_n(&sc_of(object)->used, __ATOMIC_RELAXED);
@@ -122,8 +116,6 @@ static struct result control_pt(struct ec *ec)
 {
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_PT, ABI_PERM_PT_CTRL);
 
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     if (!object)
         return status_result(ABI_BAD_CAPABILITY);
     if (ec->regs.rdx & ~(uint64_t)(ABI_EVENT_GROUP_GPR | ABI_EVENT_GROUP_IP))
@@ -139,7 +131,7 @@ static struct result control_sm(struct ec *ec)
     bool down = flags & ABI_SM_DOWN;
     struct result result = {ABI_OK, 0};
 
-    if (flags & ~(down ? ABI_SM_DOWN | ABI_SM_ALL | ABI_SM_MASKED : 0))
+    if (flags && !down)
         return status_result(ABI_BAD_HYPERCALL);
     struct object *object =
         ec_object(ec, hypercall_sel(ec), OBJECT_SM, down ? ABI_PERM_SM_DOWN : ABI_PERM_SM_UP);
@@ -156,8 +148,6 @@ static struct result assign_interrupt(struct ec *ec)
 {
     uint64_t address = 0, data = 0;
 
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_SM, ABI_PERM_SM_ASSIGN);
     if (!object || !sm_of(object)->source)
         return status_result(ABI_BAD_CAPABILITY);
@@ -172,50 +162,43 @@ static struct result assign_interrupt(struct ec *ec)
 
 static struct result assign_device(struct ec *ec)
 {
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     return status_result(ec_object(ec, hypercall_sel(ec), OBJECT_SPACE_DMA, ABI_PERM_SPACE_ASSIGN)
                              ? ABI_BAD_FEATURE
                              : ABI_BAD_CAPABILITY);
 }
 
+/* By number: the handler, and the greatest value of the flags. */
+static const struct {
+    struct result (*handle)(struct ec *ec);
+    uint8_t flags;
+} calls[ABI_HYPERCALL_COUNT] = {
+    [ABI_CREATE_PD] = {create, 0},
+    [ABI_CREATE_SPACE] = {create, ABI_SPACE_COUNT - 1},
+    [ABI_CREATE_EC] = {create, ABI_EC_VCPU},
+    [ABI_CREATE_SC] = {create, 0},
+    [ABI_CREATE_PT] = {create, 0},
+    [ABI_CREATE_SM] = {create, 0},
+    [ABI_DELEGATE] = {derive_delegate, 0},
+    [ABI_REVOKE] = {derive_revoke, ABI_REVOKE_SELF},
+    [ABI_CTRL_PD] = {control_pd, ABI_PD_QUOTA_QUERY},
+    [ABI_CTRL_EC] = {control_ec, ABI_EC_FS_BASE},
+    [ABI_CTRL_SC] = {control_sc, 0},
+    [ABI_CTRL_PT] = {control_pt, 0},
+    [ABI_CTRL_SM] = {control_sm, ABI_SM_DOWN | ABI_SM_ALL | ABI_SM_MASKED},
+    [ABI_VCPU_RUN] = {vcpu_run, 0},
+    [ABI_ASSIGN_INT] = {assign_interrupt, 0},
+    [ABI_ASSIGN_DEV] = {assign_device, 0},
+};
+
 static struct result dispatch(struct ec *ec)
 {
-    switch (ec->regs.rdi & 0xff) {
-    case ABI_CREATE_PD:
-    case ABI_CREATE_SPACE:
-    case ABI_CREATE_EC:
-    case ABI_CREATE_SC:
-    case ABI_CREATE_PT:
-    case ABI_CREATE_SM: {
-        tree_lock();
-        struct result result = status_result(create(ec, ec->regs.rdi & 0xff));
-        tree_unlock();
-        return result;
-    }
-    case ABI_DELEGATE:
-        return derive_delegate(ec);
-    case ABI_REVOKE:
-        return derive_revoke(ec);
-    case ABI_CTRL_PD:
-        return control_pd(ec);
-    case ABI_CTRL_EC:
-        return control_ec(ec);
-    case ABI_CTRL_SC:
-        return control_sc(ec);
-    case ABI_CTRL_PT:
-        return control_pt(ec);
-    case ABI_CTRL_SM:
-        return control_sm(ec);
-    case ABI_VCPU_RUN:
-        return vcpu_run(ec);
-    case ABI_ASSIGN_INT:
-        return assign_interrupt(ec);
-    case ABI_ASSIGN_DEV:
-        return assign_device(ec);
-    default:
+    unsigned number = ec->regs.rdi & 0xff;
+
+    if (number >= ABI_HYPERCALL_COUNT)
         return debug_call(ec);
-    }
+    if (hypercall_flags(ec) > calls[number].flags)
+        return status_result(ABI_BAD_HYPERCALL);
+    return calls[number].handle(ec);
 }
 
 struct result hypercall(struct ec *ec)

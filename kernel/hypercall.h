@@ -39,8 +39,8 @@ _Noreturn void hypercall_finish(struct ec *ec, enum abi_status status, uint64_t 
 struct object *live_object(const struct ec *ec, uint64_t sel, enum object_type type, unsigned perms);
 struct space *live_space(const struct ec *ec, uint64_t sel, unsigned perms);
 
-/* create.c: ABI_CREATE_*; tree lock held. */
-enum abi_status create(struct ec *ec, enum abi_hypercall number);
+/* create.c: ABI_CREATE_*. */
+struct result create(struct ec *ec);
 
 /* derive.c: ABI_DELEGATE, ABI_REVOKE. */
 struct result derive_delegate(struct ec *ec);

@@ -52,19 +52,28 @@ static void add_region(struct gathered *g, uint64_t base, uint64_t size, uint32_
     }
 }
 
+/* Up to its terminator, or the end of what may be read. */
+static uint32_t length(const char *text, uint32_t max)
+{
+    uint32_t size = 0;
+    while (text && size < max && text[size])
+        size++;
+    return size;
+}
+
 static void add_module(struct gathered *g, uint32_t base, uint32_t end, uint32_t string, uint32_t string_max)
 {
     const char *text = boot_map(string, string_max);
     if (g->module_count == BOOT_MODULE_MAX || end <= base)
         return;
-    uint32_t size = text ? (uint32_t)strnlen(text, string_max < STRING_MAX ? string_max : STRING_MAX) : 0;
+    uint32_t size = length(text, string_max < STRING_MAX ? string_max : STRING_MAX);
     g->module[g->module_count++] = (struct module){base, end, string, size};
 }
 
 /* The only option: pool=MiB. */
 static void read_cmdline(struct boot_info *boot, const char *text, uint32_t max)
 {
-    size_t size = text ? strnlen(text, max) : 0;
+    size_t size = length(text, max);
     for (size_t i = 0; i + 5 <= size; i++) {
         if ((i && text[i - 1] != ' ') || memcmp(text + i, "pool=", 5))
             continue;

@@ -45,8 +45,6 @@ struct result vcpu_run(struct ec *ec)
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_EC, ABI_PERM_EC_RUN);
     struct cpu *cpu = cpu_self();
 
-    if (hypercall_flags(ec))
-        return status_result(ABI_BAD_HYPERCALL);
     enum abi_status status = object ? begin(ec, ec_of(object)) : ABI_BAD_CAPABILITY;
     if (status != ABI_OK)
         return status_result(status);
