@@ -71,6 +71,10 @@ base_list()
     echo "file /init 755 tools/guest/init"
     echo "file /bin/busybox 755 /bin/busybox"
     echo "file /bin/agent 755 $guest/agent"
+    # How the kernel tells the machine of a panic.
+    find "$guest/root" -path '*linux-image*/pvpanic.ko' -o -path '*linux-image*/pvpanic-mmio.ko' | while read -r file; do
+        echo "file /lib/${file##*/} 644 $file"
+    done
     for applet in $(/bin/busybox --list-full); do
         case $applet in
         bin/busybox | linuxrc | init | sbin/init) ;;

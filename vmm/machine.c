@@ -90,6 +90,7 @@ static enum vmm_status build_devices(struct vm *vm)
     vm->board.debug_exit = debug_exit;
     vm->board.context = vm;
     TRY(board_init(&vm->board, &vm->ports, vm->lock, vm->host, vm->config.debug_exit_port));
+    TRY(pvpanic_init(&vm->pvpanic, &vm->ports, vm->lock, vm->host));
     TRY(pm_init(&vm->pm, &vm->ports, vm->lock, &vm->clock, &vm->irqs, power_off, vm));
     TRY(pci_init(&vm->pci, &vm->ports, vm->lock, reset_control, vm));
     TRY(uart_init(&vm->uart[0], &vm->ports, vm->lock, &vm->clock, &vm->irqs, vm->host,

@@ -20,6 +20,7 @@
 #include "vmm/devices/pic.h"
 #include "vmm/devices/pit.h"
 #include "vmm/devices/pm.h"
+#include "vmm/devices/pvpanic.h"
 #include "vmm/devices/rtc.h"
 #include "vmm/devices/uart.h"
 #include "vmm/irq.h"
@@ -47,6 +48,7 @@ struct vm {
     struct rtc rtc;
     struct i8042 kbc;
     struct board board;
+    struct pvpanic pvpanic;
     struct pm pm;
     struct pci pci;
     struct hpet hpet;

@@ -4,6 +4,7 @@
 
 #include "vmm/acpi/aml.h"
 #include "vmm/devices/pm.h"
+#include "vmm/devices/pvpanic.h"
 
 #define PCI_SLOTS 31u // 1 to 31; slot 0 is the host bridge, which interrupts nobody
 #define PCI_PINS  4u
@@ -23,6 +24,7 @@ static const struct isa_device isa_devices[] = {
     { "PS2K", "PNP0303", { 0x60, 0x64 },   { 1, 1 },     1 << 1 },
     { "PS2M", "PNP0F13", { 0, 0 },         { 0, 0 },     1 << 12 },
     { "FPU_", "PNP0C04", { 0xf0, 0 },      { 16, 0 },    1 << 13 },
+    { "PEVT", "QEMU0001", { PVPANIC_PORT, 0 }, { 1, 0 }, 0 },
 };
 
 static void add_s5(struct aml *a)
@@ -110,7 +112,12 @@ static void add_routing(struct aml *a)
 static void add_isa_device(struct aml *a, const struct isa_device *d)
 {
     aml_device(a, d->name);
-    aml_name_eisaid(a, "_HID", d->id);
+    if (d->id[7] == '\0') {
+        aml_name_eisaid(a, "_HID", d->id);
+    } else { // an id of eight characters has no compressed form (ACPI 6.4, 6.1.5)
+        aml_name(a, "_HID");
+        aml_string(a, d->id);
+    }
     aml_name(a, "_CRS");
     aml_resources(a);
     for (unsigned i = 0; i < 2; i++)
