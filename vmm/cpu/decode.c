@@ -238,8 +238,7 @@ static unsigned choose_row(const struct insn *insn, unsigned row, unsigned mode,
 {
     uint32_t key = (insn->modrm >> 3 & 7) | (insn->modrm & 7u) << KEY_RM_SHIFT |
                    (insn->modrm >= 0xc0 ? KEY_MOD3 : 0) | prefix << KEY_PREFIX_SHIFT |
-                   (mode == 8 ? KEY_64 : 0) | (insn->rex & 8 ? KEY_W : 0) | (insn->vl ? KEY_L : 0) |
-                   (insn->opsize == 2 ? KEY_16 : 0);
+                   (mode == 8 ? KEY_64 : 0) | (insn->rex & 8 ? KEY_W : 0) | (insn->vl ? KEY_L : 0);
 
     do {
         uint32_t select = opcode_rows[row].select;

@@ -125,7 +125,7 @@ static void put_operand(struct output *o, const struct insn *insn, unsigned mode
     bool rex = insn->prefixes & INSN_REX;
 
     switch ((enum operand_class)operand_kinds[operand].class) {
-    case OC_RM: case OC_VRM: case OC_MRM: case OC_KRM: case OC_MEM: case OC_ST:
+    case OC_RM: case OC_VRM: case OC_MRM: case OC_KRM: case OC_MEM:
         if (insn->memory)
             put_memory(o, insn, size, rip);
         else if (operand_kinds[operand].class == OC_VRM)
@@ -134,7 +134,7 @@ static void put_operand(struct output *o, const struct insn *insn, unsigned mode
             PUT("mm%u", insn->rm & 7);
         else if (operand_kinds[operand].class == OC_KRM)
             PUT("k%u", insn->rm & 7);
-        else if (operand_kinds[operand].class == OC_ST || operand_kinds[operand].class == OC_MEM)
+        else if (operand_kinds[operand].class == OC_MEM)
             PUT("st%u", insn->rm & 7);
         else
             PUT("%s", register_name(insn->rm, size, rex));

@@ -23,17 +23,15 @@ enum opcode_map {
 
 /*
  * Selectors. A key is made from an instruction: modrm.reg 2:0, modrm.rm 5:3, mod is 3 6, mandatory
- * prefix 8:7 (none, 66, F3, F2), 64-bit code 9, W 10, vector length is not 128 11, operand size
- * 16 12. A selector holds the values wanted in its low half and which bits count in its high half.
+ * prefix 8:7 (none, 66, F3, F2), 64-bit code 9, W 10, vector length is not 128 11. A selector
+ * holds the values wanted in its low half and which bits count in its high half.
  */
-#define KEY_REG_SHIFT  0u
 #define KEY_RM_SHIFT   3u
 #define KEY_MOD3       0x040u
 #define KEY_PREFIX_SHIFT 7u
 #define KEY_64         0x200u
 #define KEY_W          0x400u
 #define KEY_L          0x800u
-#define KEY_16         0x1000u
 #define SELECT(mask, value) ((uint32_t)(mask) << 16 | (value))
 #define S_USES_MODRM   SELECT(0x7f, 0)
 
@@ -73,9 +71,6 @@ enum opcode_map {
 #define P_D64   0x0002u // operand size 64 unless 66, in 64-bit code
 #define P_F64   0x0004u // operand size 64 in 64-bit code
 #define P_NOMEM 0x0008u // mod is not looked at: register form
-#define P_WRITE 0x0010u // first operand is written only, not read
-#define P_READ  0x0020u // first operand is read only
-#define P_ALIAS 0x0040u // redundant encoding
 #define P_ALT   0x0100u // set for all but the first row of a byte
 #define P_MODRM 0x0200u // set where the form has a modrm byte
 #define P_VVVV  0x0400u // set where the form uses VEX.vvvv
@@ -106,7 +101,7 @@ enum operand_class {
     OC_VVEC,
     OC_MREG,
     OC_MRM,
-    OC_ST,
+   
     OC_KREG,
     OC_KRM,
     OC_KVVV
