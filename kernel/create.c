@@ -13,39 +13,28 @@
 #define SLICE_MAX 1000000u
 #define NONE      (~0ull)
 
-static enum abi_status new_pd(struct ec *ec, struct pd *pd, struct object **result)
+static void *refuse(enum abi_status *status, enum abi_status why)
 {
-    uint64_t quota = ec->regs.rdx;
-
-    if (quota < ABI_PD_QUOTA_MIN)
-        return ABI_BAD_PARAMETER;
-    struct pd *child = pd_create(pd, quota);
-    *result = child ? &child->object : NULL;
-    return ABI_OK;
+    *status = why;
+    return NULL;
 }
 
-static enum abi_status new_space(struct ec *ec, struct pd *pd, struct object **result)
+static void *new_pd(struct ec *ec, struct pd *pd, enum abi_status *status)
+{
+    if (ec->regs.rdx < ABI_PD_QUOTA_MIN)
+        return refuse(status, ABI_BAD_PARAMETER);
+    return pd_create(pd, ec->regs.rdx);
+}
+
+static void *new_space(struct ec *ec, struct pd *pd, enum abi_status *status)
 {
     unsigned kind = hypercall_flags(ec);
 
     if (kind == OBJECT_SPACE_DMA || (kind == OBJECT_SPACE_GST && !vcpu_ops()))
-        return ABI_BAD_FEATURE;
+        return refuse(status, ABI_BAD_FEATURE);
     if ((kind == OBJECT_SPACE_OBJ && pd->objects) || (kind == OBJECT_SPACE_HST && pd->host))
-        return ABI_BAD_PARAMETER;
-    struct space *space = space_create(pd, kind, false);
-    if (!space)
-        return ABI_OK;
-    if (kind == OBJECT_SPACE_OBJ) {
-        pd->objects = space;
-    } else if (kind == OBJECT_SPACE_HST) {
-        pd->host = space;
-        pd->cr3 = pool_phys(space->root);
-    } else if (kind == OBJECT_SPACE_PIO && !pd->ports) {
-        pd->ports = space;
-        pd->port_frame = pool_phys(space->root);
-    }
-    *result = &space->object;
-    return ABI_OK;
+        return refuse(status, ABI_BAD_PARAMETER);
+    return space_create(pd, kind, false);
 }
 
 /* A vCPU's space argument; false if it is none. */
@@ -87,7 +76,7 @@ static enum abi_status thread_config(const struct ec_config *config)
     return ABI_OK;
 }
 
-static enum abi_status new_ec(struct ec *ec, struct pd *pd, struct object **result)
+static void *new_ec(struct ec *ec, struct pd *pd, enum abi_status *status)
 {
     const struct regs *r = &ec->regs;
     struct ec_config config = {
@@ -97,61 +86,57 @@ static enum abi_status new_ec(struct ec *ec, struct pd *pd, struct object **resu
     if (config.kind == ABI_EC_LOCAL)
         config.rip = 0; // comes with the portal
     if (!pd->objects || !pd->host || pd->objects->object.dying || pd->host->object.dying)
-        return ABI_BAD_CAPABILITY;
+        return refuse(status, ABI_BAD_CAPABILITY);
     if (config.cpu >= cpu_count())
-        return ABI_BAD_CPU;
-    enum abi_status status =
+        return refuse(status, ABI_BAD_CPU);
+    enum abi_status good =
         config.kind == ABI_EC_VCPU ? vcpu_config(ec, &config) : thread_config(&config);
-    if (status != ABI_OK)
-        return status;
+    if (good != ABI_OK)
+        return refuse(status, good);
     if (config.page >= ABI_USER_END)
-        return ABI_BAD_PARAMETER;
+        return refuse(status, ABI_BAD_PARAMETER);
     struct ec *child = NULL;
-    status = ec_create(&config, &child);
-    *result = child ? &child->object : NULL;
-    return status;
+    *status = ec_create(&config, &child);
+    return child ? &child->object : NULL;
 }
 
-static enum abi_status new_sc(struct ec *ec, struct pd *pd, struct object **result)
+static void *new_sc(struct ec *ec, struct pd *pd, enum abi_status *status)
 {
     uint64_t prio = ec->regs.rax & 0xff, slice = ec->regs.rax >> 8;
     struct object *thread = live_object(ec, ec->regs.rdx, OBJECT_EC, ABI_PERM_EC_BIND_SC);
 
     if (!thread || ec_of(thread)->kind != ABI_EC_THREAD || ec_of(thread)->sc)
-        return ABI_BAD_CAPABILITY;
+        return refuse(status, ABI_BAD_CAPABILITY);
     if (prio < 1 || prio > ABI_PRIO_MAX || slice < SLICE_MIN || slice > SLICE_MAX)
-        return ABI_BAD_PARAMETER;
+        return refuse(status, ABI_BAD_PARAMETER);
     if (ec->regs.r8 && !(ec->regs.r8 >> ec_of(thread)->cpu & 1))
-        return ABI_BAD_CPU;
-    struct sc *sc = sc_create(pd, ec_of(thread), (uint8_t)prio, slice * timer_khz() / 1000);
-    *result = sc ? &sc->object : NULL;
-    return ABI_OK;
+        return refuse(status, ABI_BAD_CPU);
+    return sc_create(pd, ec_of(thread), (uint8_t)prio, slice * timer_khz() / 1000);
 }
 
-static enum abi_status new_pt(struct ec *ec, struct pd *pd, struct object **result)
+static void *new_pt(struct ec *ec, struct pd *pd, enum abi_status *status)
 {
     struct object *local = live_object(ec, ec->regs.rdx, OBJECT_EC, ABI_PERM_EC_BIND_PT);
 
     if (!local || ec_of(local)->kind != ABI_EC_LOCAL)
-        return ABI_BAD_CAPABILITY;
+        return refuse(status, ABI_BAD_CAPABILITY);
     if (ec->regs.rax >= ABI_USER_END)
-        return ABI_BAD_PARAMETER;
-    struct pt *pt = pt_create(pd, ec_of(local), ec->regs.rax, ec->regs.r8);
-    *result = pt ? &pt->object : NULL;
-    return ABI_OK;
+        return refuse(status, ABI_BAD_PARAMETER);
+    return pt_create(pd, ec_of(local), ec->regs.rax, ec->regs.r8);
 }
 
-static enum abi_status new_sm(struct ec *ec, struct pd *pd, struct object **result)
+static void *new_sm(struct ec *ec, struct pd *pd, enum abi_status *status)
 {
-    struct sm *sm = sm_create(pd, ec->regs.rdx);
-
-    *result = sm ? &sm->object : NULL;
-    return ABI_OK;
+    (void)status;
+    return sm_create(pd, ec->regs.rdx);
 }
 
-/* By kind. OK without an object is out of memory. */
+/*
+ * By kind. What is made begins with its struct object; *status says why nothing was, if it is not
+ * the memory.
+ */
 static const struct {
-    enum abi_status (*make)(struct ec *ec, struct pd *pd, struct object **result);
+    void *(*make)(struct ec *ec, struct pd *pd, enum abi_status *status);
     uint8_t needed; // of the PD's capability
     uint8_t perms;  // that the creator gets: all that its kind has
 } kinds[] = {
@@ -165,20 +150,19 @@ static const struct {
 
 static enum abi_status create_object(struct ec *ec, unsigned number)
 {
-    struct object *object = NULL;
     struct reserve slot;
     struct batch batch;
-
     struct object *pd = live_object(ec, ec->regs.rsi, OBJECT_PD, kinds[number].needed);
     if (!pd)
         return ABI_BAD_CAPABILITY;
     enum abi_status status = slot_reserve(&slot, ec->pd->objects, hypercall_sel(ec));
     if (status != ABI_OK)
         return status;
-    status = kinds[number].make(ec, pd_of(pd), &object);
+    status = ABI_OUT_OF_MEMORY;
+    struct object *object = kinds[number].make(ec, pd_of(pd), &status);
     if (!object) {
         reserve_cancel(&slot);
-        return status == ABI_OK ? ABI_OUT_OF_MEMORY : status;
+        return status;
     }
     slot_bind(&slot, object, kinds[number].perms, 0);
     if (number == ABI_CREATE_SC) {

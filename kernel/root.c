@@ -107,11 +107,9 @@ static void create_spaces(struct boot_info *boot)
     struct space *ports = must(space_create(&root_pd, OBJECT_SPACE_PIO, true));
     struct space *msrs = must(space_create(&root_pd, OBJECT_SPACE_MSR, true));
 
-    root_pd.objects = must(space_create(&root_pd, OBJECT_SPACE_OBJ, false));
-    root_pd.host = must(space_create(&root_pd, OBJECT_SPACE_HST, false));
-    root_pd.ports = must(space_create(&root_pd, OBJECT_SPACE_PIO, false));
-    root_pd.cr3 = pool_phys(root_pd.host->root);
-    root_pd.port_frame = pool_phys(root_pd.ports->root);
+    must(space_create(&root_pd, OBJECT_SPACE_OBJ, false));
+    must(space_create(&root_pd, OBJECT_SPACE_HST, false));
+    must(space_create(&root_pd, OBJECT_SPACE_PIO, false));
     add_memory(memory, &boot->info);
     add_source(ports, 0, 0x10000, ABI_PERM_PIO);
     add_msrs(msrs);

@@ -33,6 +33,20 @@ uint64_t space_limit(const struct space *space)
     return kinds[space->object.type].limit;
 }
 
+/* The first of its kind is the one that the PD's threads run in. */
+static void adopt(struct pd *pd, struct space *space)
+{
+    if (space->object.type == OBJECT_SPACE_OBJ && !pd->objects) {
+        pd->objects = space;
+    } else if (space->object.type == OBJECT_SPACE_HST && !pd->host) {
+        pd->host = space;
+        pd->cr3 = pool_phys(space->root);
+    } else if (space->object.type == OBJECT_SPACE_PIO && !pd->ports) {
+        pd->ports = space;
+        pd->port_frame = pool_phys(space->root);
+    }
+}
+
 struct space *space_create(struct pd *pd, enum object_type kind, bool source_only)
 {
     unsigned frames = kinds[kind].frames;
@@ -53,6 +67,8 @@ struct space *space_create(struct pd *pd, enum object_type kind, bool source_onl
     }
     list_init(&space->revokes);
     object_init(&space->object, kind, pd);
+    if (!source_only)
+        adopt(pd, space);
     return space;
 }
 
