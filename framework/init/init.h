@@ -10,7 +10,7 @@
 #include "framework/parent.h"
 
 #define SESSION_MAX 256u
-#define PORTAL_MAX  (START_MAX * 8 + ABI_CPU_MAX)
+#define PORTAL_MAX  ((START_MAX + 1) * ABI_CPU_MAX)
 #define CAP_BLOCK   4u // slots of a window: SESSION_SERVER_CAPS, or the signal and SESSION_CLIENT_CAPS
 _Static_assert(CAP_BLOCK >= SESSION_SERVER_CAPS && CAP_BLOCK > SESSION_CLIENT_CAPS, "windows hold a message");
 
