@@ -230,6 +230,70 @@ static void test_real(void)
        "a jump to 32-bit code");
 }
 
+static void put_gate(unsigned vector, unsigned selector, uint64_t offset, unsigned attr,
+                     unsigned ist)
+{
+    bool wide = g.state->efer & EFER_LMA;
+    uint64_t at = 0x9000 + vector * (wide ? 16 : 8);
+
+    guest_write(&g, at, 8, (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 |
+                (uint64_t)attr << 40 | (offset >> 16 & 0xffff) << 48);
+    if (wide)
+        guest_write(&g, at + 8, 8, offset >> 32);
+    g.state->idtr.base = 0x9000;
+    g.state->idtr.limit = 0xfff;
+    g.state->tr.base = 0xb000;
+    g.state->tr.limit = 0x67;
+    g.state->tr.attr = 0x8b;
+}
+
+static void test_gates(void)
+{
+    guest_reset(&g, GUEST_PROTECTED32, 0);
+    g.state->rflags |= RFLAGS_IF;
+    put_gate(0x80, 8, 0x12345678, 0x8e, 0);
+    ok(done(guest_step(&g, "cd 80")) && g.state->rip == 0x12345678 &&
+           !(g.state->rflags & RFLAGS_IF) && g.state->rsp == GUEST_STACK - 12 &&
+           guest_read(&g, GUEST_STACK - 12, 4) == GUEST_CODE + 2 &&
+           guest_read(&g, GUEST_STACK - 4, 4) == (RFLAGS_IF | RFLAGS_1),
+       "int 80h by a 32-bit interrupt gate");
+    guest_reset(&g, GUEST_PROTECTED32, 3);
+    put_gate(0x80, 8, 0x12345678, 0x8f, 0);
+    ok(fault(guest_step(&g, "cd 80"), EXCEPTION_GP, 0x402), "a gate of DPL 0 at CPL 3");
+    put_gate(0x80, 8, 0x12345678, 0x6f, 0);
+    ok(fault(guest_step(&g, "cd 80"), EXCEPTION_NP, 0x402), "a gate that is not present");
+    put_gate(0x80, 8, 0x12345678, 0xef, 0);
+    ok(fault(guest_step(&g, "cd 80"), EXCEPTION_TS, 0), "no stack in the TSS");
+    guest_write(&g, 0xb004, 4, 0x30000);
+    guest_write(&g, 0xb008, 2, 0x10);
+    ok(done(guest_step(&g, "cd 80")) && g.state->rsp == 0x30000 - 20 && g.state->ss.sel == 0x10 &&
+           g.state->cs.sel == 8 && guest_read(&g, 0x30000 - 8, 4) == GUEST_STACK &&
+           guest_read(&g, 0x30000 - 4, 4) == 0x23,
+       "to an inner level: the TSS's stack, the outer one on it");
+    guest_write(&g, GUEST_CODE + 0x100, 1, 0xcf);
+    g.state->rip = GUEST_CODE + 0x100;
+    ok(done(interp_step(&g.interp)) && g.state->rip == GUEST_CODE + 2 && g.state->cs.sel == 0x1b &&
+           g.state->rsp == GUEST_STACK,
+       "and back by iret");
+    guest_reset(&g, GUEST_LONG, 3);
+    put_gate(3, 0x28, 0xffff800000001000, 0xee, 0);
+    guest_write(&g, 0xb004, 8, 0x30008);
+    ok(done(guest_step(&g, "cc")) && g.state->rip == 0xffff800000001000 &&
+           g.state->rsp == 0x30000 - 40 && g.state->ss.sel == 0 &&
+           guest_read(&g, 0x30000 - 8, 8) == 0x23 &&
+           guest_read(&g, 0x30000 - 40, 8) == GUEST_CODE + 1,
+       "int3 in long mode: an aligned stack, null SS");
+    guest_reset(&g, GUEST_LONG, 0);
+    put_gate(3, 0x28, 0xffff800000001000, 0x8e, 2);
+    guest_write(&g, 0xb000 + 36 + 8, 8, 0x40000);
+    ok(done(guest_step(&g, "cc")) && g.state->rsp == 0x40000 - 40 &&
+           guest_read(&g, 0x40000 - 16, 8) == GUEST_STACK && g.state->ss.sel == 0x10,
+       "a stack of the IST, at the same level");
+    guest_map(&g, 0x3f000, 0x3f000, 1, false);
+    ok(fault(guest_step(&g, "cc"), EXCEPTION_PF, 3) && g.state->cs.sel == 0x28,
+       "a push that faults leaves all as it was");
+}
+
 static void test_adjust(void)
 {
     guest_reset(&g, GUEST_PROTECTED32, 0);
@@ -302,6 +366,7 @@ int main(void)
     test_segments();
     test_far();
     test_real();
+    test_gates();
     test_adjust();
     test_system();
     guest_free(&g);

@@ -1,19 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: software interrupts (SDM volume 2, INT n). Executed in real mode; in protected mode
- * they go through gates, which this interpreter does not do (INTERP_UNSUPPORTED).
+ * Handlers: software interrupts (SDM volume 2, INT n; volume 3, 6.12, 6.14 and 20.1.4), through the
+ * vector table of real mode and through gates of 16, 32 and 64 bits. Task gates are not executed
+ * (INTERP_UNSUPPORTED).
  */
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/segment.h"
 
-/* SDM volume 3, 20.1.4. */
+#define GATE_TASK      5u
+#define GATE_INTERRUPT 6u // bit 0: a trap gate, bit 3: 32 or 64 bits
+
+struct gate {
+    uint64_t offset;
+    uint16_t selector;
+    unsigned type;
+    unsigned dpl;
+    unsigned ist;  // long mode: 1 to 7, another stack
+    unsigned size; // of what is pushed: 2, 4, 8
+    bool present;
+};
+
+/* What changes when the handler is entered, put back if a push faults. */
+struct saved {
+    struct cpu_segment ss;
+    uint64_t rsp;
+    uint8_t mode, cpl;
+};
+
 static enum interp_status interrupt_real(struct interp *c, unsigned vector)
 {
     uint64_t entry, rflags = c->state->rflags;
     struct access a;
 
-    exec_need(c, CPU_TABLES);
     if (vector * 4 + 3 > c->state->idtr.limit)
         return exec_gp0(c);
     TRY(exec_prepare(c, (uint32_t)(c->state->idtr.base + vector * 4), 4, ACCESS_IMPLICIT, &a));
@@ -27,22 +46,241 @@ static enum interp_status interrupt_real(struct interp *c, unsigned vector)
     return INTERP_DONE;
 }
 
+static bool long_mode(const struct interp *c)
+{
+    return c->state->efer & EFER_LMA;
+}
+
+/* Reads 4 or 8 bytes of a table of the processor's own. */
+static enum interp_status read_implicit(struct interp *c, uint64_t linear, unsigned size,
+                                        uint64_t *value)
+{
+    struct access a;
+
+    TRY(exec_prepare(c, long_mode(c) ? linear : (uint32_t)linear, size, ACCESS_IMPLICIT, &a));
+    *value = exec_load(c, &a);
+    return INTERP_DONE;
+}
+
+static enum interp_status read_gate(struct interp *c, unsigned vector, struct gate *g)
+{
+    unsigned size = long_mode(c) ? 16 : 8;
+    uint64_t low, high = 0, at = c->state->idtr.base + vector * size;
+
+    if (vector * size + size - 1 > c->state->idtr.limit)
+        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
+    TRY(read_implicit(c, at, 8, &low));
+    if (long_mode(c))
+        TRY(read_implicit(c, at + 8, 8, &high));
+    *g = (struct gate){
+        .offset = (low & 0xffff) | (low >> 32 & 0xffff0000) | high << 32,
+        .selector = (uint16_t)(low >> 16),
+        .type = (unsigned)(low >> 40) & 0x1f,
+        .dpl = (unsigned)(low >> 45) & 3,
+        .ist = long_mode(c) ? (unsigned)(low >> 32) & 7 : 0,
+        .present = low >> 47 & 1,
+    };
+    g->size = long_mode(c) ? 8 : g->type & 8 ? 4 : 2;
+    if (g->size == 2)
+        g->offset &= 0xffff;
+    return INTERP_DONE;
+}
+
+static enum interp_status check_gate(struct interp *c, unsigned vector, const struct gate *g,
+                                     bool checks_dpl)
+{
+    unsigned type = g->type & ~1u;
+
+    if (g->type == GATE_TASK && !long_mode(c))
+        return INTERP_UNSUPPORTED;
+    if (type != (GATE_INTERRUPT | 8) && (type != GATE_INTERRUPT || long_mode(c)))
+        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
+    if (checks_dpl && g->dpl < c->cpl)
+        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
+    if (!g->present)
+        return exec_fault_code(c, EXCEPTION_NP, vector * 8 + 2);
+    return INTERP_DONE;
+}
+
+/* The handler's code segment; *cpl becomes the level that it runs at. */
+static enum interp_status load_code(struct interp *c, const struct gate *g, struct cpu_segment *s,
+                                    unsigned *cpl)
+{
+    uint32_t code = g->selector & 0xfffcu;
+    struct descriptor d;
+    unsigned dpl;
+
+    if (code == 0)
+        return exec_gp0(c);
+    TRY(segment_descriptor(c, g->selector, &d));
+    segment_unpack(g->selector, d.raw, s);
+    dpl = s->attr >> 5 & 3;
+    if ((s->attr & 0x18) != 0x18 || dpl > c->cpl)
+        return exec_fault_code(c, EXCEPTION_GP, code);
+    if (long_mode(c) && (!(s->attr & CPU_SEG_L) || (s->attr & CPU_SEG_DB)))
+        return exec_fault_code(c, EXCEPTION_GP, code);
+    if (!(s->attr & CPU_SEG_P))
+        return exec_fault_code(c, EXCEPTION_NP, code);
+    *cpl = s->attr & 4 ? c->cpl : dpl;
+    if (exec_virtual8086(c) && *cpl != 0)
+        return exec_fault_code(c, EXCEPTION_GP, code);
+    TRY(segment_mark(c, &d, 1ull << 40));
+    s->attr |= 1;
+    s->sel = (uint16_t)(code | *cpl);
+    return INTERP_DONE;
+}
+
+/* A stack pointer of the TSS (SDM volume 3, 7.2.1, 7.6 and 7.7). */
+static enum interp_status read_task_stack(struct interp *c, unsigned cpl, unsigned ist,
+                                          uint64_t *sp, uint64_t *ss)
+{
+    const struct cpu_segment *tr = &c->state->tr;
+    unsigned width = long_mode(c) ? 8 : tr->attr & 8 ? 4 : 2;
+    unsigned at = width == 8 ? (ist ? 36 + 8 * ist - 8 : 4 + 8 * cpl) : width + 2 * width * cpl;
+
+    exec_need(c, CPU_TRLDTR);
+    if (at + (width == 8 ? 8 : width + 2) - 1 > tr->limit)
+        return exec_fault_code(c, EXCEPTION_TS, tr->sel & 0xfffcu);
+    TRY(read_implicit(c, tr->base + at, width, sp));
+    if (width != 8)
+        TRY(read_implicit(c, tr->base + at + width, 2, ss));
+    return INTERP_DONE;
+}
+
+/* The stack of an inner level, into the state. In long mode SS becomes null. */
+static enum interp_status enter_stack(struct interp *c, unsigned cpl, unsigned ist)
+{
+    uint64_t sp = 0, selector = cpl;
+    struct cpu_segment s = {.sel = (uint16_t)cpl, .attr = (uint16_t)(cpl << 5)};
+    struct descriptor d;
+
+    TRY(read_task_stack(c, cpl, ist, &sp, &selector));
+    if (!long_mode(c)) {
+        uint32_t code = selector & 0xfffcu;
+
+        if (code == 0)
+            return exec_fault_code(c, EXCEPTION_TS, 0);
+        TRY(segment_descriptor(c, (uint16_t)selector, &d));
+        segment_unpack((uint16_t)selector, d.raw, &s);
+        if ((s.attr & 0x1a) != 0x12 || (s.attr >> 5 & 3u) != cpl || (selector & 3) != cpl)
+            return exec_fault_code(c, EXCEPTION_TS, code);
+        if (!(s.attr & CPU_SEG_P))
+            return exec_fault_code(c, EXCEPTION_SS, code);
+        TRY(segment_mark(c, &d, 1ull << 40));
+        s.attr |= 1;
+    }
+    if (cpl != c->cpl || !long_mode(c))
+        c->state->ss = s;
+    c->cpl = (uint8_t)cpl;
+    c->state->gpr[CPU_RSP] = sp;
+    return INTERP_DONE;
+}
+
+/* From virtual-8086 mode the data segments go on the stack and become null. */
+static enum interp_status push_virtual8086(struct interp *c)
+{
+    static const uint8_t order[4] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
+
+    for (unsigned i = 0; i < 4; i++)
+        TRY(exec_stack_push(c, 4, exec_segment(c, order[i])->sel));
+    return INTERP_DONE;
+}
+
+static enum interp_status push_frame(struct interp *c, const struct gate *g, unsigned cpl,
+                                     bool virtual8086)
+{
+    bool inner = cpl != c->cpl;
+    uint64_t ss = c->state->ss.sel, rsp = c->state->gpr[CPU_RSP];
+
+    if (inner || g->ist)
+        TRY(enter_stack(c, cpl, g->ist));
+    if (long_mode(c)) {
+        c->mode = 8;
+        c->state->gpr[CPU_RSP] &= ~15ull;
+    }
+    if (virtual8086)
+        TRY(push_virtual8086(c));
+    if (inner || long_mode(c)) {
+        TRY(exec_stack_push(c, g->size, ss));
+        TRY(exec_stack_push(c, g->size, rsp));
+    }
+    TRY(exec_stack_push(c, g->size, c->state->rflags));
+    TRY(exec_stack_push(c, g->size, c->state->cs.sel));
+    return exec_stack_push(c, g->size, c->next_rip);
+}
+
+static void clear_data_segments(struct interp *c)
+{
+    struct cpu_state *s = c->state;
+
+    exec_change(c, CPU_DSES | CPU_FSGS);
+    s->ds = s->es = s->fs = s->gs = (struct cpu_segment){0};
+}
+
+static enum interp_status interrupt_protected(struct interp *c, unsigned vector, bool checks_dpl)
+{
+    bool virtual8086 = exec_virtual8086(c);
+    struct saved saved;
+    struct cpu_segment code;
+    struct gate g = {0};
+    enum interp_status status;
+    unsigned cpl = 0;
+
+    TRY(read_gate(c, vector, &g));
+    TRY(check_gate(c, vector, &g, checks_dpl));
+    TRY(load_code(c, &g, &code, &cpl));
+    if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)
+        return exec_gp0(c);
+    if ((code.attr & CPU_SEG_L) && (uint64_t)((int64_t)(g.offset << 16) >> 16) != g.offset)
+        return exec_gp0(c);
+    exec_change(c, CPU_CSSS);
+    saved = (struct saved){c->state->ss, c->state->gpr[CPU_RSP], c->mode, c->cpl};
+    status = push_frame(c, &g, cpl, virtual8086);
+    if (status != INTERP_DONE) {
+        c->state->ss = saved.ss;
+        c->state->gpr[CPU_RSP] = saved.rsp;
+        c->mode = saved.mode;
+        c->cpl = saved.cpl;
+        return status;
+    }
+    if (virtual8086)
+        clear_data_segments(c);
+    c->state->rflags &=
+        ~(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | (g.type & 1 ? 0 : RFLAGS_IF));
+    c->state->cs = code;
+    c->next_rip = g.offset;
+    return INTERP_DONE;
+}
+
+/* INT n in virtual-8086 mode needs IOPL 3, or VME, whose redirection is not executed. */
 static enum interp_status software_interrupt(struct interp *c, unsigned vector)
 {
+    bool low_iopl = exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL;
+
+    exec_need(c, CPU_TABLES | CPU_TRLDTR);
     if (!(c->state->cr0 & CR0_PE))
         return interrupt_real(c, vector);
-    if (exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL &&
-        c->insn.opcode == 0xcd && !(c->state->cr4 & CR4_VME))
+    if (exec_virtual8086(c) && c->insn.opcode == 0xcd && (c->state->cr4 & CR4_VME))
+        return INTERP_UNSUPPORTED;
+    if (low_iopl && c->insn.opcode == 0xcd)
         return exec_gp0(c);
-    return INTERP_UNSUPPORTED;
+    return interrupt_protected(c, vector, c->insn.opcode != 0xf1);
 }
 
 enum interp_status exec_int_n(struct interp *c)
 {
     return software_interrupt(c, (unsigned)c->insn.imm & 0xff);
 }
-enum interp_status exec_int3(struct interp *c)  { return software_interrupt(c, EXCEPTION_BP); }
-enum interp_status exec_int1(struct interp *c)  { return software_interrupt(c, EXCEPTION_DB); }
+
+enum interp_status exec_int3(struct interp *c)
+{
+    return software_interrupt(c, EXCEPTION_BP);
+}
+
+enum interp_status exec_int1(struct interp *c)
+{
+    return software_interrupt(c, EXCEPTION_DB);
+}
 
 enum interp_status exec_into(struct interp *c)
 {
