@@ -10,7 +10,6 @@
 #include "kernel/svm.h"
 #include "kernel/trap.h"
 #include "kernel/xstate.h"
-#include "lib/string.h"
 
 #define AREA_PAGE(cpu, n) ((uint8_t *)(cpu) - 5 * PAGE_SIZE + (n) * PAGE_SIZE)
 

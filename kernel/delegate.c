@@ -2,9 +2,7 @@
 /* Delegation: describe all nodes and take all memory first, then commit. */
 #include "kernel/delegate.h"
 
-#include "kernel/assert.h"
 #include "kernel/ec.h"
-#include "kernel/pd.h"
 
 static bool overlaps(uint64_t a, uint64_t a_count, uint64_t b, uint64_t b_count)
 {

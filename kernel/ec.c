@@ -3,7 +3,6 @@
 #include "kernel/ec.h"
 
 #include "kernel/cpu.h"
-#include "kernel/node.h"
 #include "kernel/object_kinds.h"
 #include "kernel/pd.h"
 #include "kernel/sm.h"

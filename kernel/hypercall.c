@@ -2,10 +2,8 @@
 /* The dispatcher of hypercalls, and the control calls. */
 #include "kernel/hypercall.h"
 
-#include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/object_kinds.h"
-#include "kernel/pd.h"
 #include "kernel/sm.h"
 #include "kernel/space.h"
 #include "kernel/switch.h"

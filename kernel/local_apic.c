@@ -2,7 +2,6 @@
 /* The local APIC. */
 #include "kernel/local_apic.h"
 
-#include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/kernel_map.h"

@@ -3,7 +3,6 @@
 #include "kernel/object_kinds.h"
 
 #include "kernel/assert.h"
-#include "kernel/cpu.h"
 #include "kernel/pd.h"
 #include "kernel/sm.h"
 #include "kernel/space.h"

@@ -7,7 +7,6 @@
  */
 #include "kernel/revoke.h"
 
-#include "kernel/assert.h"
 #include "kernel/object_kinds.h"
 #include "kernel/pd.h"
 

@@ -3,13 +3,10 @@
  * The first PD: what the machine has, as capabilities, and the program that the boot loader
  * brought.
  */
-#include "kernel/asm.h"
 #include "kernel/assert.h"
 #include "kernel/boot.h"
-#include "kernel/console.h"
 #include "kernel/cpu.h"
 #include "kernel/delegate.h"
-#include "kernel/elf64.h"
 #include "kernel/interrupt.h"
 #include "kernel/msr.h"
 #include "kernel/object_kinds.h"

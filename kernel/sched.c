@@ -6,7 +6,6 @@
 #include "kernel/event.h"
 #include "kernel/interrupt.h"
 #include "kernel/kernel_map.h"
-#include "kernel/object_kinds.h"
 #include "kernel/sm.h"
 #include "kernel/switch.h"
 #include "kernel/timer.h"

@@ -8,7 +8,6 @@
 #include "kernel/local_apic.h"
 #include "kernel/paging.h"
 #include "kernel/timer.h"
-#include "kernel/trap.h"
 #include "lib/string.h"
 
 #define ICR_INIT    0x4500u

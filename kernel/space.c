@@ -6,7 +6,6 @@
 #include "kernel/bitmap_space.h"
 #include "kernel/page_table.h"
 #include "kernel/pd.h"
-#include "kernel/slab.h"
 #include "lib/string.h"
 
 #define TABLE_SIZE 512u

@@ -6,7 +6,6 @@
 #include "kernel/cpu.h"
 #include "kernel/msr.h"
 #include "kernel/paging.h"
-#include "kernel/regs.h"
 #include "kernel/svm_state.h"
 #include "kernel/xstate.h"
 #include "lib/string.h"

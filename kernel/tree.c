@@ -2,7 +2,6 @@
 /* The tree lock, rendezvous of all CPUs, and the freeing of what is dead. */
 #include "kernel/tree.h"
 
-#include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/interrupt.h"
 #include "kernel/object_kinds.h"

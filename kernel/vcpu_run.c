@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Running a vCPU on the time of the thread that calls for it. */
-#include "kernel/cpu.h"
 #include "kernel/hypercall.h"
 #include "kernel/switch.h"
 #include "kernel/vcpu.h"
