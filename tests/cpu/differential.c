@@ -212,7 +212,8 @@ static uint64_t test_mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
     const struct test *t = arg;
 
-    tap_note("%s: access of %u outside of the arena at %lx", opcode_name(t->interp.insn.op), size, gpa);
+    tap_note("%s: access of %u outside of the arena at %lx", opcode_name(t->interp.insn.op), size,
+             gpa);
     exit(1);
 }
 
@@ -770,8 +771,8 @@ static void test_mode(struct test *t, unsigned mode)
     tap_note("%u-bit code: %u forms compared, %u lacking in this processor, %u not in this mode, "
              "%u tested elsewhere, %u decoded but not executed",
              8 * mode, c.forms, c.lacking, c.other_mode, c.elsewhere, c.none);
-    ok(t->wrong == 0, "%u-bit code: %lu states of %u forms: the same as on this processor", 8 * mode,
-       c.states, c.forms);
+    ok(t->wrong == 0, "%u-bit code: %lu states of %u forms: the same as on this processor",
+       8 * mode, c.states, c.forms);
     ok(c.unreached == 0, "%u-bit code: at least %u states for every form", 8 * mode, STATES);
 }
 
