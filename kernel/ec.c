@@ -10,6 +10,8 @@
 #include "kernel/vcpu.h"
 #include "kernel/xstate.h"
 
+struct ec ec_dead = {.state = EC_STOPPED};
+
 /* The spaces that an EC refers to. */
 enum { SPACES = 5 };
 
@@ -38,6 +40,7 @@ static void init(struct ec *ec, const struct ec_config *config)
     list_init(&ec->helpers);
     list_init(&ec->help_link);
     list_init(&ec->parked);
+    list_init(&ec->portals);
     list_init(&ec->revoke_link);
     object_init(&ec->object, OBJECT_EC, ec->pd);
 }

@@ -53,6 +53,7 @@ struct ec {
     uint64_t fs_base;
     uint64_t event_base;     // ~0: none
     struct sc *sc;           // a thread's own; tree lock
+    struct list_node portals; // into this EC, by pt.link; tree lock
     struct list_node helpers;   // ECs that help this one, by help_link
     struct list_node help_link;
     struct list_node parked;    // SCs whose chain ends in this blocked EC
@@ -103,6 +104,9 @@ static ALWAYS_INLINE struct object *ec_object(const struct ec *ec, uint64_t sel,
         return NULL;
     return cap_object(cap);
 }
+
+/* What portals and SCs refer to when their EC has died. It is stopped. */
+extern struct ec ec_dead;
 
 struct ec_config {
     struct pd *pd;

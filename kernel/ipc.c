@@ -96,12 +96,14 @@ static enum abi_status check_call(const struct ec *ec, struct pt **portal)
         return ABI_BAD_HYPERCALL;
     if (!pt)
         return ABI_BAD_CAPABILITY;
+    if (pt->ec->state == EC_STOPPED)
+        return ABI_ABORTED;
     if (pt->ec->cpu != ec->cpu)
         return ABI_BAD_CPU;
     if (!descriptor_good(ec->regs.rsi, ec, pt->ec))
         return ABI_BAD_PARAMETER;
     *portal = pt;
-    return pt->ec->state == EC_STOPPED ? ABI_ABORTED : ABI_OK;
+    return ABI_OK;
 }
 
 /* The callee is not free: wait and help, if the caller wants to. */

@@ -17,7 +17,7 @@ struct pt *pt_create(struct pd *pd, struct ec *ec, uint64_t rip, uint64_t id)
     pt->rip = rip;
     pt->id = id;
     pt->groups = ABI_EVENT_GROUP_GPR | ABI_EVENT_GROUP_IP;
-    ec->object.refs++;
+    list_push_back(&ec->portals, &pt->link);
     object_init(&pt->object, OBJECT_PT, pd);
     return pt;
 }
@@ -33,20 +33,26 @@ struct sc *sc_create(struct pd *pd, struct ec *ec, uint8_t prio, uint64_t slice)
     sc->prio = prio;
     sc->slice = sc->left = slice;
     list_init(&sc->queue);
-    ec->object.refs++;
     ec->sc = sc;
     object_init(&sc->object, OBJECT_SC, pd);
     return sc;
 }
 
-/* The page that the EC shared with user level goes out of its host space, if that still has it. */
-static void unmap_page(struct ec *ec, struct batch *batch)
+/*
+ * Nothing refers to the EC any more, and the page that it shared goes out of its host space, if
+ * that still has it.
+ */
+static void unlink_ec(struct ec *ec, struct batch *batch)
 {
+    for (struct list_node *link; (link = list_pop_front(&ec->portals)) != NULL; batch->budget--)
+        list_entry(link, struct pt, link)->ec = &ec_dead;
+    if (ec->sc)
+        ec->sc->ec = &ec_dead;
     if (!ec->utcb_node)
         return;
     node_remove(ec->utcb_node, &batch->tables);
     ec->utcb_node = NULL;
-    batch->flush_host = batch->removed = true;
+    batch->flush_host = true;
 }
 
 void object_kill(struct object *object, struct batch *batch)
@@ -55,7 +61,7 @@ void object_kill(struct object *object, struct batch *batch)
 
     object->dying = true;
     if (object->type == OBJECT_EC)
-        unmap_page(ec_of(object), batch);
+        unlink_ec(ec_of(object), batch);
     else if (object->type == OBJECT_SM)
         sm_abort(sm_of(object));
     else if (object->type == OBJECT_SPACE_PIO && pd->ports == space_of(object))
@@ -96,13 +102,13 @@ void object_free(struct object *object, struct list_node *dead)
         ec_free(ec_of(object), dead);
         break;
     case OBJECT_SC:
-        sc_of(object)->ec->sc = NULL;
-        object_unref(&sc_of(object)->ec->object, dead);
+        if (sc_of(object)->ec != &ec_dead)
+            sc_of(object)->ec->sc = NULL;
         object_drop(object);
         slab_free(object, sizeof(struct sc));
         break;
     case OBJECT_PT:
-        object_unref(&pt_of(object)->ec->object, dead);
+        list_remove(&pt_of(object)->link);
         object_drop(object);
         slab_free(object, sizeof(struct pt));
         break;

@@ -10,7 +10,8 @@
 /* A portal: an entry into a local EC. id and groups are single words that CTRL_PT replaces. */
 struct pt {
     struct object object;
-    struct ec *ec;       // counted reference
+    struct ec *ec;       // ec_dead once it has died
+    struct list_node link; // in ec->portals
     uint64_t rip;
     uint64_t id;
     uint64_t groups;     // of an event, ABI_EVENT_GROUP_*

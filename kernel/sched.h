@@ -18,7 +18,7 @@
 struct sc {
     struct object object;
     struct list_node queue;   // in a ready queue, or parked on an EC; else linked to itself
-    struct ec *ec;            // counted reference
+    struct ec *ec;            // ec_dead once it has died
     uint16_t cpu;
     uint8_t prio;
     bool ready;               // on a ready queue
