@@ -11,6 +11,7 @@
 #define PIT_CHANNEL2 0x42u
 #define PIT_COMMAND  0x43u
 #define PIT_GATE     0x61u
+#define PIT_OUTPUT   0x20u
 #define CALIBRATION_TICKS (PIT_HZ / 50) // 20 ms
 
 /* Constant once calibrated. */
@@ -51,15 +52,18 @@ static struct sample sample_clocks(void)
 
 void timer_calibrate(void)
 {
-    io_out8(PIT_GATE, (io_in8(PIT_GATE) & 0xfc) | 1);
-    io_out8(PIT_COMMAND, 0xb0); // channel 2, both bytes, mode 0
-    io_out8(PIT_CHANNEL2, 0xff);
-    io_out8(PIT_CHANNEL2, 0xff);
-    local_apic_write(APIC_INIT_COUNT, 0xffffffff);
-    struct sample from = sample_clocks(), to;
-    do
-        to = sample_clocks();
-    while (from.pit - to.pit < CALIBRATION_TICKS);
+    struct sample from, to;
+    do {
+        io_out8(PIT_GATE, (io_in8(PIT_GATE) & 0xfc) | 1);
+        io_out8(PIT_COMMAND, 0xb0); // channel 2, both bytes, mode 0: its output rises at the end
+        io_out8(PIT_CHANNEL2, 0xff);
+        io_out8(PIT_CHANNEL2, 0xff);
+        local_apic_write(APIC_INIT_COUNT, 0xffffffff);
+        from = sample_clocks();
+        do
+            to = sample_clocks();
+        while (from.pit - to.pit < CALIBRATION_TICKS);
+    } while (io_in8(PIT_GATE) & PIT_OUTPUT); // held up for so long that the counter went round
     local_apic_write(APIC_INIT_COUNT, 0);
     uint64_t pit = from.pit - to.pit, tsc = to.tsc - from.tsc, apic = from.apic - to.apic;
     tsc_khz = (tsc * PIT_HZ / pit + 500) / 1000;
