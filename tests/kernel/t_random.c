@@ -326,5 +326,7 @@ void suite_random(void)
     report(cpus, option("least", 20));
     for (uint64_t cpu = 0; cpu < cpus; cpu++)
         world_end(&generators[cpu]);
+    /* Selectors drawn at random lie anywhere. */
+    check_is(revoke(OWN_OBJ, ABI_SEL_FREE + 1, ABI_SEL_MAX - ABI_SEL_FREE, ABI_REVOKE_SELF), ABI_OK);
     check_is(revoke(OWN_HST, GUEST / PAGE, GUEST_PAGES, ABI_REVOKE_SELF), ABI_OK);
 }
