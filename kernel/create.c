@@ -57,9 +57,9 @@ static enum abi_status vcpu_config(const struct ec *ec, struct ec_config *config
     config->event_base = NONE;
     if (!vcpu_ops())
         return ABI_BAD_FEATURE;
-    if (!assigned_space(ec, r->rax, OBJECT_SPACE_GST, false, &config->guest) ||
-        !assigned_space(ec, r->r8, OBJECT_SPACE_PIO, true, &config->ports) ||
-        !assigned_space(ec, r->r9, OBJECT_SPACE_MSR, true, &config->msrs))
+    if (!assigned_space(ec, r->rax, OBJECT_SPACE_GST, false, &config->spaces[SPACES_GUEST]) ||
+        !assigned_space(ec, r->r8, OBJECT_SPACE_PIO, true, &config->spaces[SPACES_PORTS]) ||
+        !assigned_space(ec, r->r9, OBJECT_SPACE_MSR, true, &config->spaces[SPACES_MSRS]))
         return ABI_BAD_CAPABILITY;
     return config->page ? ABI_OK : ABI_BAD_PARAMETER;
 }

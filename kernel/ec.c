@@ -9,20 +9,9 @@
 #include "kernel/space.h"
 #include "kernel/vcpu.h"
 #include "kernel/xstate.h"
+#include "lib/string.h"
 
 struct ec ec_dead = {.state = EC_STOPPED};
-
-/* The spaces that an EC refers to. */
-enum { SPACES = 5 };
-
-static void spaces_of(const struct ec *ec, struct space *spaces[SPACES])
-{
-    spaces[0] = ec->pd->objects;
-    spaces[1] = ec->pd->host;
-    spaces[2] = ec->guest;
-    spaces[3] = ec->ports;
-    spaces[4] = ec->msrs;
-}
 
 static void init(struct ec *ec, const struct ec_config *config)
 {
@@ -32,9 +21,9 @@ static void init(struct ec *ec, const struct ec_config *config)
     ec->directory = config->pd->objects->root;
     ec->event_base = config->event_base;
     ec->fs_base = config->fs_base;
-    ec->guest = config->guest;
-    ec->ports = config->ports;
-    ec->msrs = config->msrs;
+    memcpy(ec->spaces, config->spaces, sizeof ec->spaces);
+    ec->spaces[SPACES_OBJECTS] = config->pd->objects;
+    ec->spaces[SPACES_HOST] = config->pd->host;
     ec->regs = (struct regs){.rip = config->rip, .rsp = config->rsp, .rdi = config->page,
                              .rflags = USER_RFLAGS, .cs = SEL_USER_CODE, .ss = SEL_USER_DATA};
     list_init(&ec->helpers);
@@ -70,6 +59,11 @@ static bool create_page(struct ec *ec, uint64_t address)
     return true;
 }
 
+static uint64_t root_of(const struct space *space)
+{
+    return space ? pool_phys(space->root) : 0;
+}
+
 /*
  * Vector state: an XSAVE image, or a vCPU's control block (its vector state is in its state page).
  */
@@ -88,9 +82,9 @@ static bool create_state(struct ec *ec)
     struct vcpu_memory memory = {.state = (struct abi_vcpu *)(void *)ec->utcb,
                                  .control = ec->xstate,
                                  .control_phys = pool_phys(ec->xstate),
-                                 .nested_root = pool_phys(ec->guest->root),
-                                 .io_bitmap = ec->ports ? pool_phys(ec->ports->root) : 0,
-                                 .msr_bitmap = ec->msrs ? pool_phys(ec->msrs->root) : 0};
+                                 .nested_root = root_of(ec->spaces[SPACES_GUEST]),
+                                 .io_bitmap = root_of(ec->spaces[SPACES_PORTS]),
+                                 .msr_bitmap = root_of(ec->spaces[SPACES_MSRS])};
     vcpu_ops()->create(ec->vcpu, &memory);
     return true;
 }
@@ -114,7 +108,6 @@ static void release(struct ec *ec)
 enum abi_status ec_create(const struct ec_config *config, struct ec **result)
 {
     struct frame_list tables = {0};
-    struct space *spaces[SPACES];
 
     if (config->page && node_first(config->pd->host, config->page / FRAME_SIZE, 1))
         return ABI_OCCUPIED;
@@ -129,23 +122,19 @@ enum abi_status ec_create(const struct ec_config *config, struct ec **result)
         release(ec);
         return ABI_OUT_OF_MEMORY;
     }
-    spaces_of(ec, spaces);
-    for (unsigned i = 0; i < SPACES; i++)
-        if (spaces[i])
-            spaces[i]->object.refs++;
+    for (unsigned i = 0; i < SPACES_COUNT; i++)
+        if (ec->spaces[i])
+            ec->spaces[i]->object.refs++;
     *result = ec;
     return ABI_OK;
 }
 
 void ec_free(struct ec *ec, struct list_node *dead)
 {
-    struct space *spaces[SPACES];
-
-    spaces_of(ec, spaces);
+    for (unsigned i = 0; i < SPACES_COUNT; i++)
+        if (ec->spaces[i])
+            object_unref(&ec->spaces[i]->object, dead);
     release(ec);
-    for (unsigned i = 0; i < SPACES; i++)
-        if (spaces[i])
-            object_unref(&spaces[i]->object, dead);
 }
 
 void ec_complete(struct ec *ec, enum abi_status status, uint64_t value)

@@ -34,6 +34,9 @@ enum ec_state {
 #define EC_HAZARD_RECALL 0x1u // set from any CPU
 #define EC_HAZARD_EVENT  0x2u // an exception waits to be delivered to a busy handler
 
+/* The spaces that an EC refers to: its PD's; a vCPU's own. NULL where there is none. */
+enum { SPACES_OBJECTS, SPACES_HOST, SPACES_GUEST, SPACES_PORTS, SPACES_MSRS, SPACES_COUNT };
+
 struct ec {
     struct regs regs;
     uint8_t state;           // enum ec_state
@@ -67,9 +70,8 @@ struct ec {
     struct node *utcb_node;  // tree lock
     struct list_node revoke_link; // tree lock: its revocation that is under way, in space.revokes
     uint64_t revoke_base, revoke_count;
-    /* vCPU; the references are counted */
+    struct space *spaces[SPACES_COUNT]; // counted references
     struct vcpu *vcpu;
-    struct space *guest, *ports, *msrs;
     struct ec *runner;       // vCPU: the thread that runs it
     struct ec *running;      // thread: the vCPU that it runs
     uint64_t resume_rip;     // thread: where it takes up a run that was interrupted, 0 if none was
@@ -114,7 +116,7 @@ struct ec_config {
     uint16_t cpu;
     uint64_t page;       // user address of the UTCB or state page, 0 none
     uint64_t rsp, rip, event_base, fs_base;
-    struct space *guest, *ports, *msrs;
+    struct space *spaces[SPACES_COUNT]; // of a vCPU; those of the PD come by themselves
 };
 
 /* Tree lock. Everything is paid by config->pd; nothing is left behind by a failure. */

@@ -63,26 +63,20 @@ static void add_source(struct space *space, uint64_t base, uint64_t count, uint8
         add_range(space, base, count, base, perms, NODE_BOOT);
 }
 
-/* All physical memory but what the kernel keeps: pages between the ranges of type KERNEL. */
+/* All physical memory but the pages of what the kernel keeps. The ranges are in ascending order. */
 static void add_memory(struct space *space, const struct abi_info *info)
 {
     unsigned bits = cpuid(0x80000008, 0).eax & 0xff;
-    uint64_t end = BIT((bits < 52 ? bits : 52) - 12), at = 0;
+    uint64_t at = 0, end = BIT((bits < 52 ? bits : 52) - 12);
 
-    while (at < end) {
-        uint64_t from = end, to = end; // the next kernel range at or after `at`
-        for (unsigned i = 0; i < info->range_count; i++) {
-            const struct abi_memory_range *r = &info->range[i];
-            uint64_t first = r->base / FRAME_SIZE,
-                     last = (r->base + r->size + FRAME_SIZE - 1) / FRAME_SIZE;
-            if (r->type == ABI_MEMORY_KERNEL && r->size && last > at && first < from) {
-                from = MAX(first, at);
-                to = last;
-            }
-        }
-        add_source(space, at, from - at, ABI_PERM_MEM_ALL);
-        at = to;
+    for (const struct abi_memory_range *r = info->range; r < info->range + info->range_count; r++) {
+        uint64_t first = r->base / FRAME_SIZE;
+        if (r->type != ABI_MEMORY_KERNEL)
+            continue;
+        add_source(space, at, first > at ? first - at : 0, ABI_PERM_MEM_ALL);
+        at = MAX(at, (r->base + r->size + FRAME_SIZE - 1) / FRAME_SIZE);
     }
+    add_source(space, at, end > at ? end - at : 0, ABI_PERM_MEM_ALL);
 }
 
 /*
