@@ -16,7 +16,7 @@
 struct walk {
     uint64_t count;  // objects and nodes
     uint64_t digest; // FNV-1a, a word at a time
-    uint64_t frames; // that PDs use themselves
+    uint64_t unspent; // frames that PDs may still take
 };
 
 static void mix(struct walk *walk, uint64_t word)
@@ -135,7 +135,7 @@ static void check_pd(const struct pd *pd, struct walk *walk)
     ASSERT(owned <= pd->object.refs && pd->account.used <= pd->account.limit && given <= pd->account.used);
     mix(walk, pd->account.used);
     mix(walk, pd->account.limit);
-    walk->frames += pd->account.used - given;
+    walk->unspent += pd->account.limit - pd->account.used;
 }
 
 /* The first PD from here on in a list of owned objects. */
@@ -161,7 +161,7 @@ static void check_all(struct pd *root, struct walk *walk)
         }
         pd = next;
     }
-    ASSERT(walk->frames <= pool_size() - pool_free());
+    ASSERT(walk->unspent <= pool_free());
 }
 
 static void check_queues(const struct cpu *cpu)
