@@ -9,6 +9,8 @@
 #include "lib/align.h"
 #include "lib/string.h"
 
+#include <stdatomic.h>
+
 /* --- Time --- */
 
 uint64_t host_ticks(struct host *host)
@@ -199,8 +201,11 @@ static void check_terminal(struct host *host)
 
 static void device_work(struct host *host)
 {
-    if (host->deadline <= tsc_now()) {
-        host->deadline = HOST_FOREVER;
+    uint64_t due = host->deadline;
+
+    if (due <= tsc_now()) {
+        /* A deadline that a vCPU sets in this moment stays. */
+        (void)atomic_compare_exchange_strong(&host->deadline, &due, HOST_FOREVER);
         vm_timer_due(host->vm);
     }
     if (host->terminal && terminal_lost(host->terminal))
@@ -218,16 +223,21 @@ static void device_work(struct host *host)
     }
 }
 
+static uint64_t next_deadline(struct host *host, uint64_t until)
+{
+    uint64_t deadline = MIN((uint64_t)host->deadline, until);
+
+    return host->unflushed ? MIN(deadline, tsc_now() + ticks_of_us(HOST_FLUSH_US)) : deadline;
+}
+
 bool host_run(struct host *host, uint64_t until)
 {
     while (!host->ended && tsc_now() < until) {
-        uint64_t deadline = MIN((uint64_t)host->deadline, until);
+        uint64_t deadline = next_deadline(host, until);
 
-        if (host->unflushed)
-            deadline = MIN(deadline, tsc_now() + ticks_of_us(HOST_FLUSH_US));
         host->sleeping = deadline;
-        /* Whoever set an earlier deadline just before saw that we were awake. */
-        if (host->deadline >= deadline)
+        /* Whoever came with something earlier just before saw that we were awake, and did not wake us. */
+        if (next_deadline(host, until) >= deadline)
             (void)!hc_down(host->wake, ABI_SM_ALL, deadline == HOST_FOREVER ? 0 : deadline);
         host->sleeping = 0;
         device_work(host);
@@ -255,8 +265,11 @@ size_t host_console_write(struct host *host, enum host_console console, const ui
         host->unflushed = 1;
         wake_before(host, tsc_now() + ticks_of_us(HOST_FLUSH_US));
     }
-    if (taken < n)
+    if (taken < n) {
         host->refused = 1;
+        if (ring_free(&terminal->output) != 0)
+            (void)!hc_up(host->wake); // room was made before we said that we want some
+    }
     return taken;
 }
 
