@@ -78,8 +78,10 @@ static void check_node(const struct node *node, struct walk *walk)
 {
     const struct node *p = node->parent;
 
-    if (p) {
-        ASSERT(node->depth == p->depth + 1 && node->depth <= ABI_DEPTH_MAX && (node->perms & ~p->perms) == 0);
+    if (p) { // what can be read, a guest may execute
+        unsigned more = node->space->object.type == OBJECT_SPACE_GST ? ABI_PERM_MEM_X : 0;
+        ASSERT((node->perms & ~(p->perms | more)) == 0);
+        ASSERT(node->depth == p->depth + 1 && node->depth <= ABI_DEPTH_MAX);
         ASSERT(node->source >= p->rb.key && node->source + node->count <= p->rb.key + p->count);
         if (space_is_memory(node->space))
             ASSERT(node->phys - p->phys == node->source - p->rb.key && !(node->flags & NODE_KERNEL));
