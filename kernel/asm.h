@@ -62,7 +62,6 @@
 #define REGS_VECTOR 120
 #define REGS_ERROR  128
 #define REGS_RIP    136
-#define REGS_CS     144
 #define REGS_RFLAGS 152
 #define REGS_RSP    160
 #define REGS_SS     168

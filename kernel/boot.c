@@ -76,7 +76,7 @@ static void fill_info(struct boot_info *boot)
 #ifdef GRAFT_ASSERT
     info->features |= ABI_FEATURE_ASSERT;
 #endif
-    if (cpu_self()->features & CPU_FEATURE_TSC_DEADLINE)
+    if (cpu_self()->tsc_deadline)
         info->features |= ABI_FEATURE_TSC_DEADLINE;
     info->xstate_size = xstate_size();
     info->xcr0 = xstate_mask();

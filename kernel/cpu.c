@@ -145,10 +145,7 @@ static void load_control(struct cpu *cpu)
     if (c7.ecx >> 2 & 1)
         cr4 |= CR4_UMIP;
     __asm__ volatile("movq %0, %%cr4; movq %1, %%cr0; movq %2, %%dr7" : : "r"(cr4), "r"(CR0_BITS), "r"(0x400ull));
-    if (c1.ecx >> 21 & 1)
-        cpu->features |= CPU_FEATURE_X2APIC;
-    if (c1.ecx >> 24 & 1)
-        cpu->features |= CPU_FEATURE_TSC_DEADLINE;
+    cpu->tsc_deadline = c1.ecx >> 24 & 1;
 }
 
 static void load_syscall(void)

@@ -21,11 +21,6 @@
 struct ec;
 struct sc;
 
-#define CPU_FEATURE_SVM          0x1u
-#define CPU_FEATURE_TSC_DEADLINE 0x2u
-#define CPU_FEATURE_X2APIC       0x4u
-#define CPU_FEATURE_NRIP         0x8u
-
 #define CPU_ASID_CHECKED 64u
 
 struct cpu {
@@ -36,7 +31,7 @@ struct cpu {
     struct sc *current_sc;
     uint32_t id;
     uint32_t apic_id;
-    uint32_t features;       // CPU_FEATURE_*
+    bool tsc_deadline;       // the timer has TSC deadline mode
     uint32_t asid_count;     // SVM: tags 1 to asid_count - 1
     uint32_t asid_next;
     uint64_t asid_generation;
@@ -95,7 +90,6 @@ static inline void cpu_switch_pio(struct cpu *cpu, uint64_t frame)
 
 /* CPUs that came up; ids 0 to cpu_count() - 1. Constant once kernel_main runs. */
 unsigned cpu_count(void);
-
 
 /* Sets up the calling CPU: descriptor tables, control registers, SYSCALL, extended state, virtualization. */
 void cpu_init(unsigned id, uint32_t apic_id, uint64_t area_phys);

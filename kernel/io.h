@@ -17,11 +17,4 @@ static inline uint8_t io_in8(uint16_t port)
     return value;
 }
 
-static inline uint32_t io_in32(uint16_t port)
-{
-    uint32_t value;
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
 #endif

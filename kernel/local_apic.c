@@ -98,7 +98,7 @@ void local_apic_init(struct cpu *cpu)
     local_apic_write(REG_ESR, 0);
     local_apic_write(REG_LVT_ERROR, VECTOR_ERROR);
     local_apic_write(REG_DIVIDE, 0xb); // by 1
-    local_apic_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu->features & CPU_FEATURE_TSC_DEADLINE ? LVT_TSC_DEADLINE : 0));
+    local_apic_write(REG_LVT_TIMER, VECTOR_TIMER | (cpu->tsc_deadline ? LVT_TSC_DEADLINE : 0));
 }
 
 void ipi_send(unsigned cpu, enum ipi vector)

@@ -24,8 +24,6 @@ _Static_assert(offsetof(struct regs, rip) == REGS_RIP, "pushed by entry.S");
 
 /* RFLAGS bits; a user EC always runs with USER_RFLAGS set and may choose those of USER_RFLAGS_MASK. */
 #define RFLAGS_TF        0x100u
-#define RFLAGS_IF        0x200u
-#define RFLAGS_RF        0x10000u
 #define USER_RFLAGS      0x202u
 #define USER_RFLAGS_MASK 0x250dd5u // CF PF AF ZF SF TF DF OF RF AC ID
 

@@ -16,7 +16,6 @@
 #define DR6_BS     (1ull << 14)
 #define VM_CR_SVMDIS 0x10u
 #define HAVE_NP    0x1u
-#define HAVE_NRIP  0x8u
 #define INSN_MAX   15u
 
 bool svm_enter(struct abi_vcpu *state, uint64_t vmcb_phys, uint64_t host_vmcb_phys);
@@ -49,9 +48,7 @@ void svm_init_cpu(struct cpu *cpu)
         return;
     if (!have)
         panic("CPU %u lacks SVM, the boot CPU has it", cpu->id);
-    struct cpuid c = cpuid(0x8000000a, 0);
-    cpu->features |= CPU_FEATURE_SVM | (c.edx & HAVE_NRIP ? CPU_FEATURE_NRIP : 0);
-    cpu->asid_count = c.ebx;
+    cpu->asid_count = cpuid(0x8000000a, 0).ebx;
 #ifdef GRAFT_ASSERT
     if (cpu->asid_count > CPU_ASID_CHECKED)
         cpu->asid_count = CPU_ASID_CHECKED;
@@ -318,7 +315,12 @@ static void finish(struct vcpu *v, uint64_t code)
     struct abi_vcpu *s = v->state;
     leave(v);
     if ((uint32_t)code == EXIT_INVALID) {
-        /* The page still holds what was loaded; the VMCB may not. */
+        /*
+         * The page still holds what was loaded; the VMCB may hold anything: QEMU's has the kernel's own CR3 and descriptor tables in it
+         * by now, which are nobody's business.
+         */
+        memset(&v->vmcb->es, 0, sizeof(struct vmcb) - offsetof(struct vmcb, es));
+        v->vmcb->efer = EFER_SVME;
         describe(v, ABI_EXIT_INVALID, v->suspect | svm_judge_event(s->event), 0);
         return;
     }

@@ -77,7 +77,7 @@ uint64_t timer_khz(void)
 
 void timer_arm(uint64_t deadline)
 {
-    if (cpu_self()->features & CPU_FEATURE_TSC_DEADLINE) {
+    if (cpu_self()->tsc_deadline) {
         msr_write(MSR_TSC_DEADLINE, deadline ? deadline : 1);
         return;
     }

@@ -40,22 +40,14 @@ void xstate_init(void *area)
 
 bool xstate_restore_checked(const void *area)
 {
-    static const struct {
-        uint8_t bytes[576];
-    } __attribute__((aligned(64))) initial = {.bytes = {[0] = 0x7f, [1] = 3, [MXCSR_AT] = 0x80, [MXCSR_AT + 1] = 0x1f}};
-    uint32_t good = 1;
-    __asm__ volatile("1:\txrstor64 (%1)\n"
-                     "2:\t.pushsection .fixup, \"a\"\n\t"
-                     ".quad 1b, 3f\n\t"
-                     ".popsection\n\t"
-                     ".pushsection .text.fixup, \"ax\"\n"
-                     "3:\txorl %0, %0\n\t"
-                     "jmp 2b\n\t"
-                     ".popsection"
-                     : "+r"(good) : "r"(area), "a"(0xffffffffu), "d"(0xffffffffu) : "memory");
-    if (!good)
-        xstate_restore(&initial);
-    return good;
+    __asm__ goto("1:\txrstor64 (%0)\n\t"
+                 ".pushsection .fixup, \"a\"\n\t"
+                 ".quad 1b, %l[refused]\n\t"
+                 ".popsection"
+                 : : "r"(area), "a"(0xffffffffu), "d"(0xffffffffu) : "memory" : refused);
+    return true;
+refused:
+    return false;
 }
 
 bool xstate_valid_xcr0(uint64_t xcr0)

@@ -36,7 +36,8 @@ static inline void xstate_load_xcr0(uint64_t xcr0)
     __asm__ volatile("xsetbv" : : "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32)), "c"(0));
 }
 
-/* An image that others can write: false if the processor refused it (the registers then hold the initial state). */
+/* An image that others can write: false if the processor refused it (the registers are
+ * then to be loaded again). */
 bool xstate_restore_checked(const void *area);
 
 /* XCR0 for a guest: false if it is not a value this processor can hold within xstate_mask(). */
