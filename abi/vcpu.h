@@ -45,8 +45,8 @@ enum abi_exit {
     ABI_EXIT_HLT       = 6,
     ABI_EXIT_MEMORY    = 7,  // q0 = page fault error code, q1 = guest-physical address
     ABI_EXIT_SHUTDOWN  = 8,  // triple fault
-    ABI_EXIT_INVALID   = 9,  // refused by the processor: q0 = groups with an offending field as far as known. The groups that were dirty are to be
-                             // set again; a refused XSTATE has become the initial one
+    ABI_EXIT_INVALID   = 9,  // refused by the processor: q0 = groups with an offending field as far as known. All groups but XSTATE have to be
+                             // given anew (the page holds what was last there); a refused XSTATE has become the initial one
     ABI_EXIT_HYPERCALL = 10, // VMMCALL
     ABI_EXIT_EXCEPTION = 11, // q0 = vector | error code valid << 31, q1 = error code or, for #PF, see CR2 in q1 and code in q0 bits 8-23
     ABI_EXIT_CR        = 12, // q0 = CR number | write << 8

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* SVM: set-up, tags, the run loop, exits. */
-#include "kernel/svm.h"
-
 #include "kernel/assert.h"
 #include "kernel/cpu.h"
 #include "kernel/msr.h"
@@ -37,7 +35,7 @@ static bool cpu_has_svm(void)
     return (cpuid(0x8000000a, 0).edx & HAVE_NP) && !(msr_read(MSR_VM_CR) & VM_CR_SVMDIS);
 }
 
-void svm_init_cpu(struct cpu *cpu)
+void vcpu_init_cpu(struct cpu *cpu)
 {
     bool have = cpu_has_svm();
     if (cpu->id == 0) {
@@ -58,11 +56,6 @@ void svm_init_cpu(struct cpu *cpu)
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, cpu->area_phys + 13 * PAGE_SIZE);
     __asm__ volatile("vmsave %0" : : "a"(host_vmcb(cpu)) : "memory");
-}
-
-const struct vcpu_ops *vcpu_ops(void)
-{
-    return usable ? &svm_ops : NULL;
 }
 
 static void svm_create(struct vcpu *v, const struct vcpu_memory *m)
@@ -179,10 +172,8 @@ static void describe(struct vcpu *v, uint32_t reason, uint64_t q0, uint64_t q1)
 static void describe_other(struct vcpu *v, uint64_t code)
 {
     const struct vmcb *b = v->vmcb;
-    if (code < EXIT_DR)
-        describe(v, ABI_EXIT_CR, (code & 0xf) | (code >> 4 & 1) << 8, b->exit_info1);
-    else if (code < EXIT_EXCEPTION)
-        describe(v, ABI_EXIT_DR, (code & 0xf) | (code >> 4 & 1) << 8, b->exit_info1);
+    if (code < EXIT_EXCEPTION)
+        describe(v, code < EXIT_DR ? ABI_EXIT_CR : ABI_EXIT_DR, (code & 0xf) | (code >> 4 & 1) << 8, b->exit_info1);
     else if (code == EXIT_EXCEPTION + 14)
         describe(v, ABI_EXIT_EXCEPTION, 14 | 1ull << 31 | (b->exit_info1 & 0xffff) << 8, b->exit_info2);
     else if (code < EXIT_INTR)
@@ -384,4 +375,8 @@ static enum vcpu_outcome svm_run(struct vcpu *v)
     return VCPU_EXIT;
 }
 
-const struct vcpu_ops svm_ops = {svm_create, svm_run, svm_store_groups, svm_flush};
+const struct vcpu_ops *vcpu_ops(void)
+{
+    static const struct vcpu_ops ops = {svm_create, svm_run, svm_store_groups, svm_flush};
+    return usable ? &ops : NULL;
+}

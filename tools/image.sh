@@ -5,7 +5,7 @@
 #   tools/image.sh dir OUT          from the settings in the environment (below), OUT/modules being the list
 #   tools/image.sh iso OUT.iso      an image that GRUB boots under BIOS and UEFI, with one VM (same settings)
 # Settings: mode (release), vms (1), cpus (1), memory_mib (256), words (the guest's command line),
-#   kernel (build/guest/bzImage), initrd (build/guest/initrd, or none), initrd1.. override it for one VM,
+#   kernel (build/guest/bzImage), initrd (build/guest/initrd, or none), initrd1.., kernel1.., words1.. override them for one VM,
 #   attributes1.. (more attributes of one VM's configuration, such as fault="write": hosts/micro/config.h),
 #   core_words (core's command line), restart (never, on-fault or always; on-fault)
 set -eu
@@ -25,16 +25,17 @@ xml_text()
 
 vm_start()
 {
-    local n=$1 own_initrd='' rom='' attributes=attributes$1
+    local n=$1 own_initrd='' rom='' attributes=attributes$1 own_words=words$1 own_kernel=kernel$1 module=kernel
+    [ -z "${!own_kernel:-}" ] || module=kernel$n
     if [ "$initrd" != none ]; then
         own_initrd=" initrd=\"initrd$n\""
         rom="<service name=\"ROM\" label=\"initrd$n\"><parent/></service>"
     fi
     cat <<END
   <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="all" authority="vm" restart="$restart">
-    <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "$words")" ${!attributes:-}/>
+    <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "${!own_words:-$words}")" ${!attributes:-}/>
     <route>
-      <service name="ROM" label="kernel"><parent/></service>
+      <service name="ROM" label="kernel"><parent label="$module"/></service>
       $rom
       <service name="terminal"><child name="terminal" label="vm$n"/></service>
       <service name="rtc"><child name="rtc"/></service>
@@ -91,6 +92,11 @@ image_dir()
             [ -e "$out/$name" ] && echo "$name"
         done
         for n in $(seq "$vms"); do
+            own=kernel$n
+            if [ -n "${!own:-}" ]; then
+                place "$out/$own" "${!own}"
+                echo "$own"
+            fi
             [ "$initrd" = none ] && continue
             own=initrd$n
             place "$out/$own" "${!own:-$initrd}"

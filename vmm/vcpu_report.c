@@ -17,7 +17,11 @@ void vcpu_report(struct vcpu *vcpu, const char *why)
         "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
     };
     struct vm *vm = vcpu->vm;
-    const struct cpu_state *s = vcpu_need(vcpu, CPU_ALL & ~(CPU_XSTATE | CPU_CONTROL));
+    const struct cpu_state *s = vcpu->state;
+
+    /* A refused state is in the page alone: as it was last given, which is what one wants to see. */
+    if (s->reason != EXIT_INVALID)
+        s = vcpu_need(vcpu, CPU_ALL & ~(CPU_XSTATE | CPU_CONTROL));
 
     vm_log(vm, "vcpu %u: %s (exit %u, %lx, %lx)", vcpu->id, why, s->reason, s->q0, s->q1);
     vm_log(vm, "  rip %016lx rsp %016lx rflags %08lx event %016lx", s->rip, s->rsp, s->rflags,

@@ -47,7 +47,7 @@ static bool read_text(struct config *c, const struct xml_attribute *a, char *to,
 static bool read_attribute(struct config *c, const struct xml_attribute *a)
 {
     static const char *const no_yes[] = {"no", "yes"}, *const resets[] = {"restart", "end"},
-                      *const faults[] = {"none", "write", "code", "scribble"};
+                      *const faults[] = {"none", "write", "code", "scribble", "state"};
     const char *name = a->name;
     uint32_t number = 0;
     unsigned choice = 0;
@@ -82,7 +82,7 @@ static bool read_attribute(struct config *c, const struct xml_attribute *a)
         return good;
     }
     if (strcmp(name, "fault") == 0) {
-        bool good = read_choice(c, a, faults, 4, &choice, "none, write, code or scribble");
+        bool good = read_choice(c, a, faults, 5, &choice, "none, write, code, scribble or state");
         c->fault = (enum config_fault)choice;
         return good;
     }

@@ -143,6 +143,11 @@ static void misbehave(void)
             *(volatile uint8_t *)(heap - 32768 + i) = (uint8_t)seed;
         }
         break;
+    case FAULT_STATE:
+        host.engine.state[0]->cr0 = 1ull << 40; // reserved (APM volume 2, 3.1.1)
+        host.engine.state[0]->dirty |= CPU_CR;
+        engine_micro.kick(&host.engine, 0);
+        break;
     case FAULT_NONE:
         break;
     }
