@@ -7,8 +7,8 @@
 #include "kernel/local_apic.h"
 #include "kernel/msr.h"
 #include "kernel/paging.h"
-#include "kernel/svm.h"
 #include "kernel/trap.h"
+#include "kernel/vcpu.h"
 #include "kernel/xstate.h"
 
 #define AREA_PAGE(cpu, n) ((uint8_t *)(cpu) - 5 * PAGE_SIZE + (n) * PAGE_SIZE)
@@ -173,7 +173,7 @@ void cpu_init(unsigned id, uint32_t apic_id, uint64_t area_phys)
     load_syscall();
     xstate_init_cpu(cpu);
     local_apic_init(cpu);
-    svm_init_cpu(cpu);
+    vcpu_init_cpu(cpu);
 }
 
 void cpu_load_pio(struct cpu *cpu, uint64_t frame0, uint64_t frame1)

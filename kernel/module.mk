@@ -5,7 +5,7 @@ $(eval $(call compile-rules,kernel,$(KERNEL_SOURCES),kernel abi lib))
 $(O)/graft.elf64: $(call objs,kernel,$(KERNEL_SOURCES)) $(O)/kernel/libg.a kernel/kernel.ld
 	@mkdir -p $(@D)
 	@echo "  LD    $@"
-	@$(CC) -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack,-z,max-page-size=4096 \
+	@$(CC) -static -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack,-z,max-page-size=4096 \
 	    -Wl,-T,kernel/kernel.ld -Wl,--gc-sections -o $@ $(filter %.o,$^) $(filter %.a,$^) -lgcc
 
 # Boot loaders take the kernel as a 32-bit ELF: physical addresses count there, and they are low.

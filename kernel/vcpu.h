@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cpu;
 struct vmcb;
 
 struct vcpu {
@@ -57,6 +58,9 @@ struct vcpu_ops {
     /* Drops this CPU's cached nested translations of all guest spaces. */
     void (*flush)(void);
 };
+
+/* Each CPU: turns virtualization on if the processor has it with nested paging. */
+void vcpu_init_cpu(struct cpu *cpu);
 
 /* The operations of this machine, NULL without hardware virtualization. The same on all CPUs. */
 const struct vcpu_ops *vcpu_ops(void);
