@@ -43,28 +43,14 @@
 #define CPU_IOMAP     0x4ffe // TSS: offset of the I/O permission bitmap
 #define CPU_RSP0      0x4f9c // TSS.RSP0: end of the current EC's struct regs
 
-/* Offsets in struct regs (kernel/regs.h). */
-#define REGS_R15    0
-#define REGS_R14    8
-#define REGS_R13    16
-#define REGS_R12    24
-#define REGS_R11    32
-#define REGS_R10    40
-#define REGS_R9     48
-#define REGS_R8     56
-#define REGS_RDI    64
-#define REGS_RSI    72
-#define REGS_RBP    80
-#define REGS_RBX    88
-#define REGS_RDX    96
-#define REGS_RCX    104
-#define REGS_RAX    112
-#define REGS_VECTOR 120
-#define REGS_ERROR  128
-#define REGS_RIP    136
-#define REGS_RFLAGS 152
-#define REGS_RSP    160
-#define REGS_SS     168
-#define REGS_SIZE   176
+/* Offsets in struct regs (kernel/regs.h): REGS_R15 and so on for assembly. */
+#define REGS_SIZE 176
+#ifdef __ASSEMBLER__
+.set regs_at, 0
+.irp name, R15, R14, R13, R12, R11, R10, R9, R8, RDI, RSI, RBP, RBX, RDX, RCX, RAX, VECTOR, ERROR, RIP, CS, RFLAGS, RSP, SS
+.set REGS_\name, regs_at
+.set regs_at, regs_at + 8
+.endr
+#endif
 
 #endif

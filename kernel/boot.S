@@ -12,6 +12,13 @@
 #define EFER_LME_NXE 0x900
 #define MSR_EFER 0xc0000080
 
+    .macro load_segments
+    movl $BOOT_DS, %eax
+    .irp segment, ss, ds, es
+    movl %eax, %\segment
+    .endr
+    .endm
+
     .section .boot.header, "a"
     .balign 8
     /* Multiboot 1 (3.1.1): flags 0 page-aligned modules, 1 memory map. */
@@ -76,10 +83,7 @@ enter_long_mode:
 
     .code64
 boot_entry64:
-    movl $BOOT_DS, %eax
-    movl %eax, %ss
-    movl %eax, %ds
-    movl %eax, %es
+    load_segments
     movq $boot_stack_top, %rsp
     movabsq $boot_main, %rax
     pushq $0
@@ -107,19 +111,14 @@ trampoline_end:
 
     .code32
 trampoline32:
-    movl $BOOT_DS, %eax
-    movl %eax, %ds
-    movl %eax, %ss
+    load_segments
     /* One at a time: the boot CPU starts the next only when this one is done with the boot stack. */
     movl $PHYS(boot_stack_top), %esp
     call enter_long_mode
     ljmp $BOOT_CS, $trampoline64
     .code64
 trampoline64:
-    movl $BOOT_DS, %eax
-    movl %eax, %ss
-    movl %eax, %ds
-    movl %eax, %es
+    load_segments
     xorl %eax, %eax
     movabsq $ap_stack, %rdx
     xchgq %rax, (%rdx)

@@ -48,7 +48,6 @@ _Static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH, "asm.h");
 _Static_assert(CPU_IOMAP == 4 * PAGE_SIZE + TSS_OFFSET + offsetof(struct tss, iomap_base), "asm.h");
 _Static_assert(CPU_IOMAP_PORTS == sizeof(struct tss), "cpu.h");
 _Static_assert(CPU_RSP0 == 4 * PAGE_SIZE + TSS_OFFSET + offsetof(struct tss, rsp), "asm.h");
-_Static_assert(offsetof(struct regs, rax) == REGS_RAX && offsetof(struct regs, ss) == REGS_SS, "asm.h");
 
 struct gate {
     uint16_t offset_low, selector;

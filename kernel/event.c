@@ -11,10 +11,12 @@
 #define WORDS_ALL (sizeof(struct abi_event) / 8)
 #define GROUPS    (ABI_EVENT_GROUP_GPR | ABI_EVENT_GROUP_IP)
 
+#define AT(r) offsetof(struct regs, r)
+
 /* Offsets in struct regs by encoding; RSP travels with RIP. */
 static const uint8_t gpr_offset[16] = {
-    REGS_RAX, REGS_RCX, REGS_RDX, REGS_RBX, REGS_RSP, REGS_RBP, REGS_RSI, REGS_RDI,
-    REGS_R8,  REGS_R9,  REGS_R10, REGS_R11, REGS_R12, REGS_R13, REGS_R14, REGS_R15,
+    AT(rax), AT(rcx), AT(rdx), AT(rbx), AT(rsp), AT(rbp), AT(rsi), AT(rdi),
+    AT(r8),  AT(r9),  AT(r10), AT(r11), AT(r12), AT(r13), AT(r14), AT(r15),
 };
 
 static uint64_t *gpr(struct regs *regs, unsigned i)

@@ -18,9 +18,7 @@ struct regs {
     uint64_t vector, error;
     uint64_t rip, cs, rflags, rsp, ss;
 };
-_Static_assert(sizeof(struct regs) == REGS_SIZE, "pushed by entry.S");
-_Static_assert(offsetof(struct regs, rdi) == REGS_RDI, "pushed by entry.S");
-_Static_assert(offsetof(struct regs, rip) == REGS_RIP, "pushed by entry.S");
+_Static_assert(sizeof(struct regs) == REGS_SIZE, "the order is that of asm.h");
 
 /* RFLAGS bits; a user EC always runs with USER_RFLAGS set and may choose those of USER_RFLAGS_MASK. */
 #define RFLAGS_TF        0x100u
