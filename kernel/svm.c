@@ -259,7 +259,7 @@ static bool handle(struct vcpu *v, uint64_t code)
         b->exit_code = EXIT_NMI_WINDOW;
         return false;
     }
-    if (v->exceptions >> vector & 1 || b->exit_int_info & EVENT_VALID)
+    if (v->exceptions >> vector & 1 || b->event)
         return false;
     reinject(b, vector);
     return true;
@@ -269,25 +269,25 @@ static bool handle(struct vcpu *v, uint64_t code)
 static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
 {
     struct vmcb *b = v->vmcb;
+    if (v->windows && !v->nmi_blocked && !v->nmi_step && v->state->requests & ABI_REQUEST_NMIWINDOW) {
+        v->state->requests &= ~ABI_REQUEST_NMIWINDOW;
+        return EXIT_NMI_WINDOW;
+    }
     if (b->dr7 & DR7_ENABLED)
         dr_take(v);
     for (;;) {
         take_asid(cpu, v);
         check_asid(cpu, v);
-        if (!svm_enter(v->state, v->vmcb_phys, host_vmcb(cpu))) {
-            b->exit_int_info = b->event;
+        if (!svm_enter(v->state, v->vmcb_phys, host_vmcb(cpu)))
             return EXIT_RECALLED;
-        }
         uint64_t code = b->exit_code;
-        b->event = 0;
+        b->event = svm_interrupted_event(b);
         if (code == EXIT_INTR)
             return code;
         if (code == EXIT_NPF || (code > EXIT_IRET && code <= EXIT_XSETBV))
             return code;
         if (!handle(v, code))
             return b->exit_code;
-        if (!b->event && b->exit_int_info & EVENT_VALID)
-            b->event = b->exit_int_info;
     }
 }
 
@@ -316,6 +316,7 @@ static void finish(struct vcpu *v, uint64_t code)
         return;
     }
     svm_store_core(v);
+    s->event = v->vmcb->event;
     if (code == EXIT_RECALLED) {
         __atomic_store_n(&s->recall, 0, __ATOMIC_SEQ_CST);
         describe(v, ABI_EXIT_RECALL, 0, 0);
@@ -367,10 +368,8 @@ static enum vcpu_outcome svm_run(struct vcpu *v)
     cpu->fs_base = 0; // by VMLOAD of the host's state
     if (v->dr_live)
         dr_release(v);
-    if (code == EXIT_INTR) {
-        v->vmcb->event = v->vmcb->exit_int_info & EVENT_VALID ? v->vmcb->exit_int_info : 0;
+    if (code == EXIT_INTR)
         return VCPU_INTERRUPT;
-    }
     finish(v, code);
     return VCPU_EXIT;
 }

@@ -3,6 +3,7 @@
 #include "kernel/svm_state.h"
 
 #include "kernel/msr.h"
+#include "kernel/regs.h"
 #include "kernel/xstate.h"
 
 #define CR0_PE 1ull
@@ -145,6 +146,7 @@ bool svm_load(struct vcpu *v)
     b->event = event;
     b->shadow = s->shadow & 1;
     b->vintr = VINTR_MASKING | (s->cr8 & VINTR_TPR);
+    v->nmi_step = v->nmi_step && b->rflags & RFLAGS_TF;
     v->nmi_blocked = s->nmi_blocked || (event & EVENT_VALID && EVENT_TYPE(event) == EVENT_NMI);
     if (requests || v->nmi_blocked || v->windows)
         load_windows(v, requests);
@@ -163,11 +165,18 @@ bool svm_load(struct vcpu *v)
     return true;
 }
 
+uint64_t svm_interrupted_event(const struct vmcb *b)
+{
+    uint64_t event = b->exit_int_info;
+    unsigned type = EVENT_TYPE(event), vector = EVENT_VECTOR(event);
+    bool software = type == EVENT_SOFTWARE || (type == EVENT_EXCEPTION && (vector == 3 || vector == 4));
+    return event & EVENT_VALID && !software ? event : 0;
+}
+
 void svm_store_core(struct vcpu *v)
 {
     struct abi_vcpu *s = v->state;
     const struct vmcb *b = v->vmcb;
-    uint64_t event = b->exit_int_info;
     s->gpr[0] = b->rax;
     s->rip = b->rip;
     s->rsp = b->rsp;
@@ -175,11 +184,6 @@ void svm_store_core(struct vcpu *v)
     s->shadow = b->shadow & 1;
     s->cr8 = b->vintr & VINTR_TPR;
     s->nmi_blocked = v->nmi_blocked;
-    /* A software interrupt or exception is not injected again: RIP is still at its instruction, which repeats it. */
-    if (event & EVENT_VALID && (EVENT_TYPE(event) == EVENT_SOFTWARE ||
-                                (EVENT_TYPE(event) == EVENT_EXCEPTION && (EVENT_VECTOR(event) == 3 || EVENT_VECTOR(event) == 4))))
-        event = 0;
-    s->event = event & EVENT_VALID ? event : 0;
 }
 
 void svm_store_groups(struct vcpu *v, uint32_t groups)

@@ -15,7 +15,13 @@
 /* Page to VMCB: GPR and CORE (the rest of GPR is loaded by svm_enter), and the dirty groups. False if the extended state's XCR0 is refused. */
 bool svm_load(struct vcpu *vcpu);
 
-/* VMCB to page: CORE, and other groups. */
+/*
+ * The delivery that an exit interrupted, to be injected again, or 0. Not software interrupts and exceptions: RIP is still at their
+ * instruction, which repeats them.
+ */
+uint64_t svm_interrupted_event(const struct vmcb *b);
+
+/* VMCB to page: CORE without the event, and other groups. */
 void svm_store_core(struct vcpu *vcpu);
 void svm_store_groups(struct vcpu *vcpu, uint32_t groups);
 
