@@ -132,6 +132,7 @@ struct host_event *host_event_create(struct host *host)
 
     if (!event)
         return NULL;
+    event->host = host;
     event->sm = semaphore_create();
     return event->sm == SEL_NONE ? NULL : event;
 }
@@ -143,7 +144,11 @@ void host_event_signal(struct host_event *event)
 
 bool host_event_wait(struct host_event *event, uint64_t deadline)
 {
-    return hc_down(event->sm, 0, deadline == HOST_FOREVER ? 0 : MAX(deadline, (uint64_t)1)) == ABI_OK;
+    uint64_t from = tsc_now();
+    bool signalled = hc_down(event->sm, 0, deadline == HOST_FOREVER ? 0 : MAX(deadline, (uint64_t)1)) == ABI_OK;
+
+    event->host->waited += tsc_now() - from;
+    return signalled;
 }
 
 /* --- The device thread --- */

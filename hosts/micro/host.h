@@ -23,7 +23,8 @@ struct host_mutex {
 };
 
 struct host_event {
-    uint32_t sm;
+    struct host *host;
+    uint32_t     sm;
 };
 
 struct host {
@@ -37,6 +38,7 @@ struct host {
     struct terminal *next;          // requested since the present one was lost, or NULL
     _Atomic uint32_t unflushed;     // there is output that the terminal has not been told of
     _Atomic uint32_t refused;       // output found no room
+    _Atomic uint64_t waited;        // ticks that vCPUs have spent waiting, in all
     uint64_t        wall_ns;        // wall clock at tick 0 of the TSC
     struct mapping   chunk[HOST_CHUNKS];
     unsigned        chunks;

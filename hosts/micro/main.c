@@ -9,6 +9,7 @@
 #include "framework/slots.h"
 #include "framework/thread.h"
 #include "lib/string.h"
+#include "vmm/machine.h"
 
 /* Exit codes: 0 power-off, the guest's own for debug exit, else 100 + the reason. */
 #define EXIT_REASON 100
@@ -19,6 +20,7 @@
 static struct host host;
 static struct config config;
 static struct thread vcpu_thread[ENGINE_VCPUS_MAX];
+static uint64_t process_start, first_entry; // TSC
 
 /* A ROM, mapped for reading. Its session stays open for good. */
 static enum status open_rom(const char *name, struct mapping *memory, uint64_t *size)
@@ -77,6 +79,8 @@ static void read_clock(void)
 
 static void run_vcpu(void *argument)
 {
+    if (argument == NULL)
+        first_entry = tsc_now();
     vcpu_loop(host.vm, (unsigned)(uintptr_t)argument);
 }
 
@@ -158,6 +162,8 @@ static int report_end(void)
     struct vm_end end = vm_end(host.vm);
 
     log_print("VM ended: %s", vm_end_name(end.reason));
+    log_print("ticks: process %lu, first entry %lu, guest's zero %lu, end %lu, vCPUs waited %lu", process_start, first_entry,
+              0 - host.vm->clock.offset, tsc_now(), (uint64_t)host.waited);
     switch (end.reason) {
     case VM_END_POWEROFF:
         return 0;
@@ -173,6 +179,7 @@ int main(void)
     static struct terminal terminal;
     uint64_t fault_at = HOST_FOREVER;
 
+    process_start = tsc_now();
     if (host_init(&host) != STATUS_OK || !read_config())
         return EXIT_SETUP;
     if (terminal_open(&terminal, "", host.wake, 0) == STATUS_OK)
