@@ -130,6 +130,66 @@ static void injection(struct rig *r)
     check_is(v->rip, 0x200);
 }
 
+/* An NMI blocks the next until its IRET is done; the window that was asked for opens right there. */
+static void nmi(struct rig *r)
+{
+    /* 100: nop; hlt, and at 0x200 the handler: cpuid; iret */
+    static const uint8_t code[] = {0x90, 0xf4}, handler[] = {0x0f, 0xa2, 0xcf};
+    struct abi_vcpu *v = r->state;
+    uint64_t nmi_event = 1u << 31 | 2u << 8 | 2;
+    ((uint16_t *)GUEST)[2 * 2] = 0x200;
+    ((uint16_t *)GUEST)[2 * 2 + 1] = 0;
+    for (unsigned i = 0; i < sizeof handler; i++)
+        ((uint8_t *)GUEST)[0x200 + i] = handler[i];
+    real_mode(v, code, sizeof code);
+    v->requests = ABI_REQUEST_NMIWINDOW; // nothing is blocked: at once
+    check_is(rig_run(r), ABI_EXIT_NMIWINDOW);
+    check_is(v->rip, 0x100);
+    check_is(v->requests, 0);
+    v->event = nmi_event;
+    check_is(rig_run(r), ABI_EXIT_CPUID);
+    check_is(v->rip, 0x200);
+    check_is(v->nmi_blocked, 1);
+    v->rip += 2;
+    v->requests = ABI_REQUEST_NMIWINDOW;
+    check_is(rig_run(r), ABI_EXIT_NMIWINDOW);
+    check_is(v->rip, 0x100);
+    check_is(v->rsp, 0x8000);
+    check_is(v->rflags & 0x100, 0);
+    check_is(v->nmi_blocked, 0);
+    v->event = nmi_event;
+    check_is(rig_run(r), ABI_EXIT_CPUID);
+    v->rip += 2; // nobody asks now: the guest goes on behind the IRET
+    check_is(rig_run(r), ABI_EXIT_HLT);
+    check_is(v->nmi_blocked, 0);
+}
+
+/* The guest's debug registers are its own: kept over exits, not the other guest's nor the kernel's. */
+static void debug_registers(struct rig *r)
+{
+    static const uint8_t code[] = {0x66, 0xb8, 0x78, 0x56, 0x34, 0x12, // 100 mov $0x12345678, %eax
+                                   0x0f, 0x23, 0xd8,                   // 106 mov %eax, %dr3
+                                   0x0f, 0xa2,                         // 109 cpuid
+                                   0x0f, 0x21, 0xdb,                   // 10b mov %dr3, %ebx
+                                   0xf4};
+    struct abi_vcpu *v = r->state;
+    real_mode(v, code, sizeof code);
+    v->dr[0] = 0xabc;
+    v->dr[3] = 0;
+    check_is(rig_run(r), ABI_EXIT_CPUID);
+    check_is(ctrl_ec(ABI_EC_FETCH, r->sel + 3, ABI_VCPU_DR), ABI_OK);
+    check_is(v->dr[0], 0xabc);
+    check_is(v->dr[3], 0x12345678);
+    v->rip += 2;
+    check_is(rig_run(r), ABI_EXIT_HLT);
+    check_is((uint32_t)v->gpr[3], 0x12345678);
+    real_mode(v, code, sizeof code);
+    v->intercepts = ABI_INTERCEPT_DR; // unless the VM process wants to see each access
+    check_is(rig_run(r), ABI_EXIT_DR);
+    check_is(v->q0, 3 | 1 << 8);
+    check_is(v->rip, 0x106);
+}
+
 static void extended(struct rig *r)
 {
     /* movq of a word into XMM3, then cpuid; the host's XMM3 must not be touched by it nor be seen */
@@ -278,6 +338,8 @@ void suite_vcpu(void)
     shutdown(&r);
     refused(&r);
     injection(&r);
+    nmi(&r);
+    debug_registers(&r);
     extended(&r);
     clock(&r);
     direct(&r);
