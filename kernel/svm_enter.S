@@ -49,6 +49,12 @@ svm_enter:
     popq GPR(6)(%rsi)
     popq %rax
     vmload %rax
+    /*
+     * QEMU's TCG clears the virtual interrupt request at #VMEXIT without its lock and can lose a physical one that comes at that
+     * moment; writing the task priority makes its local APIC look again. Elsewhere it changes nothing: the priority is always 0.
+     */
+    xorl %eax, %eax
+    movq %rax, %cr8
     movl $1, %eax
     cli
 2:  stgi
