@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TAIL 8192
+#define TAIL       8192
+#define TAIL_SHOWN 2500
 
 enum { EXIT_TIMEOUT = 124, EXIT_BROKEN = 125 };
 
@@ -99,7 +100,7 @@ static void tail_keep(struct run *r, const char *data, size_t size)
 static void tail_show(const struct run *r)
 {
     size_t from = r->tail_used;
-    for (int lines = 0; from > 0 && lines < 25; from--)
+    for (int lines = 0; from > 0 && lines < 25 && r->tail_used - from < TAIL_SHOWN; from--)
         lines += r->tail[from - 1] == '\n';
     fprintf(stderr, "---- the last lines of the serial line\n");
     for (size_t i = from; i < r->tail_used; i++)
