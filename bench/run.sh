@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Exact counts (make bench): release build, one emulated CPU whose TSC advances by one for each instruction.
-# Prints lines 'figure NAME VALUE', then the table with the bars. usage: bench/run.sh [kernel|guest|table]
+# Prints lines 'figure NAME VALUE', then the table with the bars. usage: bench/run.sh [kernel|guest|boot|table]
 set -eu
 cd "$(dirname "$0")/.."
 out=build/bench
@@ -29,6 +29,13 @@ run_guest()
     "$runner" --timeout 120 --log $out/guest.log --errors $out/guest.err --expect "guest: PASS" -- "${machine[@]}" \
         -kernel build/release/graft.elf32 -initrd "$(sed "s|^|$out/image/|" $out/image/modules | paste -sd,)" || bad=1
     figures $out/guest.log >$out/guest.figures
+}
+
+# From the first guest instruction to the first process of Debian's kernel, with the guest of bench/kvm.
+run_boot()
+{
+    bench/kvm/run.sh graft >$out/boot.table || bad=1
+    sed -n 's/^boot_to_init /figure boot_to_init /p' $out/boot.table >$out/boot.figures
 }
 
 # NAME BAR NOTE: at most BAR (0: no bar).
@@ -75,7 +82,8 @@ make -s -j"$(nproc)" MODE=release all tools
 what=${1:-all}
 case $what in kernel | all) run_kernel ;; esac
 case $what in guest | all) run_guest ;; esac
-cat $out/kernel.figures $out/guest.figures 2>/dev/null >$out/figures || :
+case $what in boot | all) run_boot ;; esac
+cat $out/kernel.figures $out/guest.figures $out/boot.figures 2>/dev/null >$out/figures || :
 cat $out/figures
 table
 [ -z "$bad" ]
