@@ -11,9 +11,7 @@
 #include "kernel/kernel_map.h"
 #include "kernel/local_apic.h"
 #include "kernel/memory_map.h"
-#include "kernel/multiboot.h"
 #include "kernel/paging.h"
-#include "kernel/smp.h"
 #include "kernel/timer.h"
 #include "kernel/vcpu.h"
 #include "kernel/xstate.h"
@@ -82,8 +80,7 @@ static void fill_info(struct boot_info *boot)
     info->xcr0 = xstate_mask();
     info->tsc_khz = timer_khz();
     info->rsdp = boot->acpi_rsdp;
-    info->pin_count = interrupt_pin_count();
-    info->msi_count = interrupt_msi_count();
+    info->msi_count = INTERRUPT_MSI_MAX;
     for (unsigned i = 0; i < cpu_count(); i++)
         info->apic_id[i] = cpu_of(i)->apic_id;
     memory_map_sort(info);
@@ -113,13 +110,14 @@ void boot_main(uint32_t magic, uint32_t address)
     uint64_t apic_page = local_apic_map();
     if (apic_page)
         memory_map_carve(&boot.info, apic_page, PAGE_SIZE, ABI_MEMORY_KERNEL);
-    interrupt_init(ioapic_init(&boot, &madt));
+    boot.info.pin_count = ioapic_init(&boot, &madt);
+    interrupt_init(boot.info.pin_count);
     cpu_init(0, local_apic_id(), areas);
     timer_calibrate();
     smp_start(madt.apic_id, order_cpus(&madt), trampoline_page, areas);
     fill_info(&boot);
     print("%u CPU%s, TSC %lu kHz, pool %lu MiB, %u pins%s\n", cpu_count(), cpu_count() > 1 ? "s" : "", timer_khz(),
-          boot.pool_size / MIB, interrupt_pin_count(), vcpu_ops() ? ", SVM" : "");
+          boot.pool_size / MIB, boot.info.pin_count, vcpu_ops() ? ", SVM" : "");
     kernel_main(&boot);
 }
 

@@ -41,4 +41,20 @@ _Noreturn void kernel_main_ap(void);
 /* Removes the one-to-one mapping everywhere and lets the other CPUs go on to kernel_main_ap(). `boot` itself stays readable. */
 void boot_finish(struct boot_info *boot);
 
+/* The steps of boot.c that have files of their own. */
+#define BOOT_MODULE_MAX 32u
+/*
+ * What the boot loader left: memory map, modules, command line, RSDP, by Multiboot 1 (0.6.96) or Multiboot 2 (2.0).
+ * The loader is trusted (it chose the kernel), but every length is bounded, so that a broken one ends in a message.
+ * Fills ranges, modules, the pool option and the RSDP. NULL, or what is wrong.
+ */
+const char *multiboot_read(struct boot_info *boot, uint32_t magic, uint32_t address);
+/*
+ * The other CPUs (Intel MultiProcessor Specification 1.4, B.4), one after another; those that do not come up are left out.
+ * The boot CPU's id is 0; areas_phys: one area a CPU.
+ */
+void smp_start(const uint32_t *apic_id, unsigned count, uint64_t trampoline_page, uint64_t areas_phys);
+/* Lets them go on to kernel_main_ap(). */
+void smp_release(void);
+
 #endif

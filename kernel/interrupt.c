@@ -59,16 +59,6 @@ void interrupt_init(unsigned pins)
     pin_count = pins;
 }
 
-unsigned interrupt_pin_count(void)
-{
-    return pin_count;
-}
-
-unsigned interrupt_msi_count(void)
-{
-    return INTERRUPT_MSI_MAX;
-}
-
 bool interrupt_is_level(unsigned source)
 {
     return source < pin_count && (routes[source].flags & ABI_INT_LEVEL);

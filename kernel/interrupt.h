@@ -27,8 +27,6 @@ enum abi_status interrupt_route(unsigned source, unsigned cpu, unsigned flags, u
 /* Nothing for messages and for pins that are not routed. */
 void interrupt_set_mask(unsigned source, bool masked);
 bool interrupt_is_level(unsigned source);
-unsigned interrupt_pin_count(void);
-unsigned interrupt_msi_count(void);
 
 enum ipi { IPI_RENDEZVOUS = 0xf1, IPI_WAKE = 0xf2 };
 void ipi_send(unsigned cpu, enum ipi vector);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Multiboot 1 and 2 information structures. */
-#include "kernel/multiboot.h"
-
+#include "kernel/boot.h"
 #include "kernel/asm.h"
 #include "kernel/memory_map.h"
 #include "lib/string.h"

@@ -113,9 +113,9 @@ static void create_spaces(struct boot_info *boot)
     bind(&msrs->object, ABI_SEL_ALL_MSR, SOURCE_PERMS);
 }
 
-static void create_interrupts(void)
+static void create_interrupts(const struct boot_info *boot)
 {
-    unsigned count = interrupt_pin_count() + interrupt_msi_count();
+    unsigned count = boot->info.pin_count + boot->info.msi_count;
 
     for (unsigned i = 0; i < count; i++) {
         struct sm *sm = must(sm_create(&root_pd, 0));
@@ -203,7 +203,7 @@ void kernel_main(struct boot_info *boot)
         sched_init(&cpu_of(i)->sched);
     pd_init(&root_pd, NULL, pool_free());
     create_spaces(boot);
-    create_interrupts();
+    create_interrupts(boot);
     struct abi_info *info = map_info();
     uint64_t entry = load_program(boot);
     boot->info.size = (uint32_t)offsetof(struct abi_info, range) +

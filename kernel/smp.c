@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Starting the other CPUs. */
-#include "kernel/smp.h"
-
 #include "kernel/boot.h"
 #include "kernel/console.h"
 #include "kernel/cpu.h"
