@@ -56,6 +56,23 @@ uint32_t entrypoint_keep(struct entrypoint *entrypoint)
 
 ENTRY_STUB(entrypoint_entry, entrypoint_handle);
 
+/*
+ * The holder may be a call whose caller was destroyed, or one of low priority on another CPU, behind others that are in
+ * no hurry: the keepers run what is unfinished on their CPUs.
+ */
+static void lock_patiently(struct entrypoint *entrypoint)
+{
+    uint64_t patience;
+
+    if (__atomic_fetch_add(&entrypoint->lock.users, 1, __ATOMIC_ACQUIRE) == 0)
+        return;
+    patience = tsc_of_us(LOCK_PATIENCE_US, component_info()->tsc_khz);
+    while (hc_down(entrypoint->lock.sm, 0, tsc_now() + patience) != ABI_OK)
+        for (unsigned cpu = 0; cpu < ABI_CPU_MAX; cpu++)
+            if (entrypoint->keepers[cpu])
+                (void)hc_up(entrypoint->keepers[cpu]->done); // overflow: it is awake
+}
+
 struct entry_reply entrypoint_handle(uint64_t id, uint64_t message)
 {
     struct portal *portal = (struct portal *)(id & PORTAL_ADDRESS);
@@ -63,7 +80,7 @@ struct entry_reply entrypoint_handle(uint64_t id, uint64_t message)
     struct abi_utcb *utcb = utcb_self();
     struct entry_reply reply = {.message = 1};
 
-    mutex_lock(&entrypoint->lock);
+    lock_patiently(entrypoint);
     if (portal->handler && portal->generation == (uint16_t)(id >> 48))
         reply.message = portal->handler(portal->object, utcb, message);
     else
@@ -127,18 +144,6 @@ static uint64_t nudged(void *object, struct abi_utcb *utcb, uint64_t message)
 {
     (void)object, (void)utcb, (void)message;
     return 0;
-}
-
-static void lock_patiently(struct entrypoint *entrypoint)
-{
-    uint64_t patience = tsc_of_us(LOCK_PATIENCE_US, component_info()->tsc_khz);
-
-    if (__atomic_fetch_add(&entrypoint->lock.users, 1, __ATOMIC_ACQUIRE) == 0)
-        return;
-    while (hc_down(entrypoint->lock.sm, 0, tsc_now() + patience) != ABI_OK)
-        for (unsigned cpu = 0; cpu < ABI_CPU_MAX; cpu++)
-            if (entrypoint->keepers[cpu])
-                (void)hc_up(entrypoint->keepers[cpu]->done); // overflow: it is awake
 }
 
 /* Its `done` semaphore is not used for its end, since it has none: it wakes the keeper. */

@@ -2,6 +2,7 @@
 /* Dataspaces over physical memory. */
 #include "framework/core/attachment.h"
 #include "framework/core/dataspace.h"
+#include "framework/core/entry.h"
 #include "framework/message.h"
 #include "framework/thread_self.h"
 #include "lib/align.h"
@@ -119,7 +120,7 @@ static bool clear_for(struct core *core, const struct pd *owner, uint64_t base, 
     }
     mutex_unlock(&core->lock);
     *status = clear(base, size);
-    mutex_lock(&core->lock);
+    core_lock(core);
     return owner->used && owner->generation == generation;
 }
 

@@ -3,6 +3,7 @@
 #include "framework/core/dataspace.h"
 #include "framework/core/entry.h"
 #include "framework/core/pd.h"
+#include "framework/io.h"
 #include "framework/message.h"
 #include "framework/thread_self.h"
 
@@ -15,6 +16,8 @@
 
 /* Highest of all: it runs for some hundred instructions after the end of a PD. */
 #define KEEPER_PRIORITY ABI_PRIO_MAX
+
+#define LOCK_PATIENCE_US 1000
 
 /* A stack with a thread control block on top. */
 static MUST_CHECK enum status stack_make(struct core *core, uint64_t window, uint64_t utcb, uint32_t cpu, uint32_t ec,
@@ -92,4 +95,12 @@ void keepers_wake(struct core *core)
 {
     for (uint32_t cpu = 0; cpu < core->info->cpu_count; cpu++)
         (void)hc_up(CORE_KEEPER_SM + cpu); // only an overflow could refuse it, and then the keeper is awake
+}
+
+void core_lock(struct core *core)
+{
+    if (__atomic_fetch_add(&core->lock.users, 1, __ATOMIC_ACQUIRE) == 0)
+        return;
+    while (hc_down(core->lock.sm, 0, tsc_now() + tsc_of_us(LOCK_PATIENCE_US, core->info->tsc_khz)) != ABI_OK)
+        keepers_wake(core);
 }

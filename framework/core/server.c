@@ -381,7 +381,7 @@ struct entry_reply core_handle(uint64_t id, uint64_t message)
     struct entry_reply reply = {.flags = 0};
     enum status status = STATUS_DENIED;
 
-    mutex_lock(&core->lock);
+    core_lock(core);
     r.pd = portal_pd(core, id);
     if (id & PORTAL_FAULT) {
         if (!r.pd || pd_fault(core, r.pd, (const struct abi_event *)r.utcb->word, cpu_self()))
