@@ -11,15 +11,15 @@ mode=${1:-release} cpus=${2:-2} bin=build/${1:-release}
 make -s MODE="$mode" test-isolation >&2 || exit 1
 
 finish='selectors core attach log parent sessions memory kernel time' # these tell the victim when they are over
-endless='wild threads faults'
+endless='wild1 wild2 threads faults'
 
 {
     echo '<config>'
     echo '<start name="victim" binary="test-victim" ram="4M" kernel="1M" cpu="all" priority="40">'
     echo "  <provides><service name=\"victim\"/></provides><config attacks=\"$(echo $finish | wc -w)\"/></start>"
     for a in $finish $endless; do
-        echo "<start name=\"attack-$a\" binary=\"test-attacker\" ram=\"4M\" kernel=\"768K\" cpu=\"all\" priority=\"20\" $(
-            [[ $a = wild || $a = faults ]] && echo 'restart="always"')>"
+        echo "<start name=\"attack-$a\" binary=\"test-attacker\" ram=\"4M\" kernel=\"768K\" cpu=\"all\" priority=\"$([ $a = time ] && echo 21 || echo 20)\" $(
+            [[ $a = wild* || $a = faults ]] && echo 'restart="always"')>"
         echo '  <route><service name="victim"><child name="victim"/></service></route></start>'
     done
     echo '</config>'
@@ -29,7 +29,7 @@ boot test-victim test-attacker
 await 120 'the victim comes to its end' logged '^\[init\] victim \(exited\|faulted\)'
 says '^\[victim\] [1-9][0-9]* rounds were right' 'what it computed is right'
 says '^\[init\] victim exited with 0$' 'all attacks were over before'
-await 30 'the wild attackers had several lives' eval '[ "$(count "^\[init\] attack-wild \(faulted\|exited\)")" -ge 3 ]'
+await 30 'the wild attackers ended and came again' eval '[ "$(count "^\[init\] attack-wild. \(faulted\|exited\)")" -ge 2 ]'
 await 30 'so had those that fault in many threads' eval '[ "$(count "^\[init\] attack-faults faulted")" -ge 3 ]'
 logged '^\[attack-threads\] stops every thread' && ! logged '^\[init\] attack-threads exited'
 report $? 'the one that stops every thread has stopped itself'

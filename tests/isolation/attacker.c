@@ -5,6 +5,7 @@
 #include "framework/io.h"
 #include "framework/parent.h"
 #include "lib/string.h"
+#include "lib/text.h"
 
 static const struct {
     const char *name;
@@ -21,16 +22,21 @@ static void tell_victim(struct attack *a)
     const struct session_arguments arguments = {.service = "victim", .label = "done"};
     struct session session;
 
-    CHECK(&a->checks, session_open(&session, &arguments, 0) == STATUS_OK, "the victim still answers");
+    enum status status = session_open(&session, &arguments, 0);
+
+    CHECK(&a->checks, status == STATUS_OK, "the victim still answers: %s", status_name(status));
 }
 
 int main(void)
 {
     struct attack attack = {.seed = tsc_now()};
-    const char *label = component_info()->label;
+    const char *name = component_info()->label + strlen("attack-");
+    size_t length = strlen(name);
 
+    while (length && name[length - 1] >= '0' && name[length - 1] <= '9')
+        length--; // the same attack several times
     for (unsigned i = 0; i < sizeof attacks / sizeof attacks[0]; i++) {
-        if (strcmp(label + strlen("attack-"), attacks[i].name) != 0)
+        if (!text_equals(name, length, attacks[i].name))
             continue;
         log_print("# seed %lx", attack.seed);
         attacks[i].run(&attack);

@@ -2,6 +2,7 @@
 /* Attacks on the kernel's interface. */
 #include "tests/isolation/attacker.h"
 
+#include "framework/core.h"
 #include "framework/io.h"
 #include "framework/slots.h"
 #include "framework/thread.h"
@@ -106,7 +107,9 @@ static void wild(void *argument)
         /* Waits are short, else they would be all it does. */
         if (number == ABI_CTRL_SM)
             arguments[0] = tsc_now() + random_below(&seed, 100000);
-        utcb->word[0] = 1 + random_below(&seed, 30);
+        do
+            utcb->word[0] = 1 + random_below(&seed, 30);
+        while (utcb->word[0] == CORE_THREAD_STOP); // it would seldom live long enough to do much else
         for (unsigned i = 1; i < 8; i++)
             utcb->word[i] = random_argument(&seed);
         (void)raw_hypercall(hypercall_target(number, random_below(&seed, FLAGS_MAX), sel), arguments);

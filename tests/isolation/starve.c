@@ -12,7 +12,7 @@
 #include "lib/align.h"
 
 #define OBJECTS 6000u
-#define SPINNERS 4u // on each CPU
+#define SPINNERS 2u // on each CPU
 #define SPIN_MS 3000u
 
 /* In pieces of all sizes, until not even a page is to be had; again after all was freed. */
@@ -105,26 +105,36 @@ void attack_kernel(struct attack *a)
 
 static void spin(void *argument)
 {
-    uint64_t end = (uint64_t)argument;
+    const uint64_t *end = argument;
 
-    while (tsc_now() < end)
+    while (tsc_now() < __atomic_load_n(end, __ATOMIC_RELAXED))
         ;
 }
 
-/* The victim has a higher priority than this component: a thread that got what it asks for would stop it. */
+/*
+ * The victim has a higher priority than this component: a thread that got what it asks for would stop it. So would it stop the
+ * first thread, which sees whether it gets its turn.
+ */
 void attack_time(struct attack *a)
 {
     static struct thread threads[ABI_CPU_MAX * SPINNERS];
     const struct component_info *info = component_info();
-    struct thread_config config = {.function = spin, .priority = ABI_PRIO_MAX, .slice_us = 1000000, .stack = PAGE_SIZE};
-    unsigned started = 0, joined = 0;
+    struct thread_config config = {.function = spin, .priority = ABI_PRIO_MAX, .slice_us = 1000, .stack = PAGE_SIZE};
+    static uint64_t end = ~0ull; // set when all spin: a thread above this one would keep it from that
+    uint32_t never = slots_alloc(1);
+    unsigned started = 0, joined = 0, turns = 0;
 
-    config.argument = (void *)(tsc_now() + SPIN_MS * info->tsc_khz);
+    CHECK(&a->checks, hc_create_sm(never, SEL_PD, 0) == ABI_OK, "a semaphore");
+    config.argument = &end;
     for (unsigned i = 0; i < info->cpu_count * SPINNERS; i++) {
         config.cpu = i % info->cpu_count;
         if ((info->cpu_mask >> config.cpu & 1) && thread_start(&threads[started], &config) == STATUS_OK)
             started++;
     }
+    __atomic_store_n(&end, tsc_now() + SPIN_MS * info->tsc_khz, __ATOMIC_RELAXED);
+    while (tsc_now() < end - SPIN_MS / 4 * info->tsc_khz && hc_down(never, 0, tsc_now() + info->tsc_khz) == ABI_TIMEOUT)
+        turns++;
+    CHECK(&a->checks, turns > 0, "none of them had a higher priority: %u turns", turns);
     for (unsigned i = 0; i < started; i++)
         joined += thread_join(&threads[i], 0) == STATUS_OK;
     CHECK(&a->checks, started >= SPINNERS && joined == started, "%u threads took all the time they could", started);

@@ -22,6 +22,7 @@
 #define CRC     0x2cfa8e5eu // of the pattern below, by Python's zlib.crc32
 #define LIMIT_S 90u
 #define PAUSE_MS 20u
+#define LINGER_MS 1000u
 
 struct victim {
     uint32_t signal;
@@ -85,6 +86,7 @@ static bool resources(const struct victim *victim)
     return zero && same;
 }
 
+/* The session stays open: nobody else may close it, or look at it. */
 static bool read_config(struct victim *victim)
 {
     struct rom rom;
@@ -94,7 +96,6 @@ static bool read_config(struct victim *victim)
         return false;
     victim->config_size = MIN(rom.size, sizeof victim->config);
     memcpy(victim->config, rom.memory.address, victim->config_size);
-    rom_close(&rom);
     while (at < victim->config_size && (victim->config[at] < '0' || victim->config[at] > '9'))
         at++;
     while (at + digits < victim->config_size && victim->config[at + digits] >= '0' && victim->config[at + digits] <= '9')
@@ -127,6 +128,7 @@ int main(void)
     static struct victim victim;
     struct mapping memory;
     uint64_t end = tsc_now() + LIMIT_S * 1000 * component_info()->tsc_khz;
+    uint64_t longest = 0, begin;
     unsigned rounds = 0;
 
     victim.signal = slots_alloc(1);
@@ -136,6 +138,7 @@ int main(void)
     victim.buffer = memory.address;
     fill(victim.buffer);
     for (; victim.done < victim.wanted && tsc_now() < end; rounds++) {
+        begin = tsc_now();
         if (!compute_everywhere(&victim)) {
             log_print("WRONG: no thread");
             return 2;
@@ -145,10 +148,16 @@ int main(void)
             return 2;
         }
         serve(&victim);
+        longest = MAX(longest, tsc_now() - begin);
         /* Attackers of a lower priority must get their time. */
         (void)hc_down(victim.signal, ABI_SM_ALL, tsc_now() + PAUSE_MS * component_info()->tsc_khz);
     }
-    serve(&victim);
-    log_print("%u rounds were right, %lu attacks are over", rounds, victim.done);
+    /* The last one's session is to be open when it looks. */
+    end = tsc_now() + LINGER_MS * component_info()->tsc_khz;
+    do
+        serve(&victim);
+    while (hc_down(victim.signal, ABI_SM_ALL, end) == ABI_OK);
+    log_print("%u rounds were right, the longest took %lu ms; %lu attacks are over", rounds, longest / component_info()->tsc_khz,
+              victim.done);
     return victim.done < victim.wanted;
 }
