@@ -86,4 +86,6 @@ case $what in boot | all) run_boot ;; esac
 cat $out/kernel.figures $out/guest.figures $out/boot.figures 2>/dev/null >$out/figures || :
 cat $out/figures
 table
+echo
+sed -n '/^## What such counts hide/,/^## Not yet/p' doc/performance.md | grep -v '^## '
 [ -z "$bad" ]
