@@ -287,7 +287,6 @@ static uint64_t aim_ctrl_sm(struct generator *g, enum abi_status status, struct 
 
 static uint64_t aim_vcpu_run(struct generator *g, enum abi_status status)
 {
-    static const uint8_t loop[] = {0xfa, 0xeb, 0xfe};
     uint64_t f = g->fixture;
     switch (status) {
     case ABI_BAD_CPU:
@@ -296,7 +295,7 @@ static uint64_t aim_vcpu_run(struct generator *g, enum abi_status status)
         return call_id(ABI_VCPU_RUN, 0, f + FIX_VCPU);
     case ABI_ABORTED:
         if (create_vcpu(f + FIX_VICTIM, OWN_PD, page_of(g, PAGE_VICTIM), g->cpu, f + FIX_GST, ~0ull, ~0ull) == ABI_OK)
-            real_mode((struct abi_vcpu *)page_of(g, PAGE_VICTIM), loop, sizeof loop);
+            real_mode_loop((struct abi_vcpu *)page_of(g, PAGE_VICTIM));
         g->kill_victim = true;
         return call_id(ABI_VCPU_RUN, 0, f + FIX_VICTIM);
     default:

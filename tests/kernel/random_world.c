@@ -71,7 +71,6 @@ static void recall_all(uint64_t utcb)
 
 static bool begin_vcpu(struct generator *g)
 {
-    static const uint8_t loop[] = {0xfa, 0xeb, 0xfe}; // cli; jmp .
     uint64_t f = g->fixture;
     if (!(test_info->features & (ABI_FEATURE_SVM | ABI_FEATURE_VTX)))
         return true;
@@ -79,7 +78,7 @@ static bool begin_vcpu(struct generator *g)
         delegate(OWN_HST, f + FIX_GST, GUEST / PAGE, 0, GUEST_PAGES, ABI_PERM_MEM_ALL, 0) ||
         create_vcpu(f + FIX_VCPU, OWN_PD, page_of(g, PAGE_VCPU), g->cpu, f + FIX_GST, ~0ull, ~0ull))
         return false;
-    real_mode((struct abi_vcpu *)page_of(g, PAGE_VCPU), loop, sizeof loop);
+    real_mode_loop((struct abi_vcpu *)page_of(g, PAGE_VCPU));
     return make_thread(g, FIX_RUNNER, PAGE_RUNNER, run_vcpu, PRIO_RUNNER) == ABI_OK;
 }
 

@@ -42,6 +42,12 @@ void real_mode(struct abi_vcpu *v, const uint8_t *code, unsigned bytes)
     v->dirty |= ABI_VCPU_ALL & ~ABI_VCPU_XSTATE;
 }
 
+void real_mode_loop(struct abi_vcpu *v)
+{
+    static const uint8_t off[] = {0xfa, 0xeb, 0xfe}, on[] = {0xfb, 0xeb, 0xfe}; // cli or sti; jmp .
+    real_mode(v, option("bochs", 0) ? on : off, sizeof off);
+}
+
 bool rig_create(struct rig *r, uint64_t cpu, uint64_t frame)
 {
     r->sel = sel_take(4);

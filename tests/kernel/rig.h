@@ -18,6 +18,11 @@ bool rig_create(struct rig *r, uint64_t cpu, uint64_t frame);
 void rig_destroy(struct rig *r);
 /* Real mode at 0000:0100, where the code is put, with a stack below 0x8000 and the interrupt table at 0. All groups dirty. */
 void real_mode(struct abi_vcpu *v, const uint8_t *code, unsigned bytes);
+/*
+ * Real mode, in a loop that ends by a recall only. Interrupts are off there, but with the option bochs=1: that emulator (2.7) lets no physical
+ * interrupt end a guest that was entered with interrupts off, until it turns them on.
+ */
+void real_mode_loop(struct abi_vcpu *v);
 /* Runs it to the next exit and returns the reason. */
 uint64_t rig_run(struct rig *r);
 

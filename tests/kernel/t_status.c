@@ -32,6 +32,8 @@ void suite_info(void)
     note("CPUs", test_info->cpu_count);
     note("TSC kHz", test_info->tsc_khz);
     note("free MiB", free >> 20);
+    note("SVM", !!(test_info->features & ABI_FEATURE_SVM));
+    note("TSC deadline", !!(test_info->features & ABI_FEATURE_TSC_DEADLINE));
     note("kernel frames", test_info->pool_frames);
 }
 

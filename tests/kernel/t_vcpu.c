@@ -150,6 +150,10 @@ static void nmi(struct rig *r)
     check_is(rig_run(r), ABI_EXIT_CPUID);
     check_is(v->rip, 0x200);
     check_is(v->nmi_blocked, 1);
+    if (option("bochs", 0)) {
+        check_skip("NMI window behind IRET", "Bochs traps a single step by the flags behind the instruction, not those before");
+        return;
+    }
     v->rip += 2;
     v->requests = ABI_REQUEST_NMIWINDOW;
     check_is(rig_run(r), ABI_EXIT_NMIWINDOW);
@@ -264,7 +268,6 @@ static void wait_looping(uint64_t value)
 /* A guest that loops with interrupts off is made to exit, from its own CPU or another. */
 static void recall(uint64_t cpu, uint64_t frame)
 {
-    static const uint8_t code[] = {0xfa, 0xeb, 0xfe};
     struct rig r;
     uint64_t s = sel_take(2), reason;
     check(rig_create(&r, cpu, frame));
@@ -272,7 +275,7 @@ static void recall(uint64_t cpu, uint64_t frame)
     for (unsigned i = 0; i < 3; i++) {
         looping = 0;
         loop_reason = loop_status = ~0ull;
-        real_mode(r.state, code, sizeof code);
+        real_mode_loop(r.state);
         check_is(create_thread(s, OWN_PD, utcb_address(1), cpu, thread_stack(looper), ~0ull, (uint64_t)thread_entry), ABI_OK);
         check_is(create_sc(s + 1, OWN_PD, s, 1, 10000), ABI_OK);
         wait_looping(1);
@@ -357,7 +360,7 @@ static void many_vcpus(uint64_t frame)
 {
     static const uint8_t code[] = {0xf4};
     struct rig r;
-    unsigned count = (unsigned)option("vcpus", 64), made = 0;
+    unsigned count = (unsigned)option("vcpus", 200), made = 0;
     uint64_t s = sel_take(count);
     check(rig_create(&r, 0, frame));
     for (; made < count; made++) {
