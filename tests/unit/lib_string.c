@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lib/string.c against the C library. The file is compiled in here under other names, since a
+ * lib/memory.c and lib/string.c against the C library. They are compiled in here under other names, since a
  * program on Linux already has functions of these names.
  */
 #include <stdint.h>
@@ -18,6 +18,7 @@
 #define strcmp  graft_strcmp
 #define strncmp graft_strncmp
 #define strchr  graft_strchr
+#include "lib/memory.c"
 #include "lib/string.c"
 #undef memcpy
 #undef memmove
