@@ -70,10 +70,7 @@ static void fill_info(struct boot_info *boot)
     info->version = ABI_VERSION;
     info->cpu_count = cpu_count();
     info->boot_cpu = 0;
-    info->features = vcpu_ops() ? ABI_FEATURE_SVM : 0;
-#ifdef GRAFT_ASSERT
-    info->features |= ABI_FEATURE_ASSERT;
-#endif
+    info->features = (vcpu_ops() ? ABI_FEATURE_SVM : 0) | (ASSERTIONS ? ABI_FEATURE_ASSERT : 0);
     if (cpu_self()->tsc_deadline)
         info->features |= ABI_FEATURE_TSC_DEADLINE;
     info->xstate_size = xstate_size();

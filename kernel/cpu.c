@@ -27,14 +27,10 @@
 #define IST_NMI 1u
 #define IST_DF  2u
 
-struct tss {
+struct __attribute__((packed)) tss {
     uint32_t reserved0;
-    uint32_t rsp[3][2];
-    uint32_t reserved1[2];
-    uint32_t ist[7][2];
-    uint32_t reserved2[2];
-    uint16_t reserved3;
-    uint16_t iomap_base;
+    uint64_t rsp[3], reserved1, ist[7], reserved2;
+    uint16_t reserved3, iomap_base;
 };
 _Static_assert(sizeof(struct tss) == 104, "APM volume 2, 12.2.5");
 
@@ -79,32 +75,20 @@ static void set_gate(unsigned vector, uint64_t handler, unsigned ist, unsigned t
 
 static void load_idt(void)
 {
-    if (!idt[0].type) {
-        for (unsigned i = 0; i < 256; i++)
-            set_gate(i, (uint64_t)entry_stubs + i * 16, 0, GATE_INTERRUPT);
-        set_gate(2, (uint64_t)entry_nmi, IST_NMI, GATE_INTERRUPT);
-        set_gate(3, (uint64_t)entry_stubs + 3 * 16, 0, GATE_INTERRUPT | GATE_USER);
-        set_gate(4, (uint64_t)entry_stubs + 4 * 16, 0, GATE_INTERRUPT | GATE_USER);
-        set_gate(8, (uint64_t)entry_stubs + 8 * 16, IST_DF, GATE_INTERRUPT);
-        set_gate(18, (uint64_t)entry_stubs + 18 * 16, IST_NMI, GATE_INTERRUPT);
-    }
+    for (unsigned i = 0; !idt[255].type && i < 256; i++)
+        set_gate(i, i == 2 ? (uint64_t)entry_nmi : (uint64_t)entry_stubs + i * 16, i == 2 || i == 18 ? IST_NMI : i == 8 ? IST_DF : 0,
+                 i == 3 || i == 4 ? GATE_INTERRUPT | GATE_USER : GATE_INTERRUPT);
     struct table_register idtr = {sizeof(idt) - 1, (uint64_t)idt};
     __asm__ volatile("lidt %0" : : "m"(idtr));
-}
-
-static void set_stack(uint32_t slot[2], const void *top)
-{
-    slot[0] = (uint32_t)(uint64_t)top;
-    slot[1] = (uint32_t)((uint64_t)top >> 32);
 }
 
 static void load_descriptors(struct cpu *cpu)
 {
     struct tss *tss = cpu_tss(cpu);
     uint64_t *gdt = (uint64_t *)(void *)AREA_PAGE(cpu, 9), base = (uint64_t)tss;
-    set_stack(tss->rsp[0], (void *)cpu->stack_top);
-    set_stack(tss->ist[IST_NMI - 1], AREA_PAGE(cpu, 8));
-    set_stack(tss->ist[IST_DF - 1], AREA_PAGE(cpu, 9));
+    tss->rsp[0] = cpu->stack_top;
+    tss->ist[IST_NMI - 1] = (uint64_t)AREA_PAGE(cpu, 8);
+    tss->ist[IST_DF - 1] = (uint64_t)AREA_PAGE(cpu, 9);
     tss->iomap_base = IOMAP_NONE;
     *AREA_PAGE(cpu, 12) = 0xff;
     gdt[SEL_KERNEL_CODE / 8] = 0x00af9b000000ffff;

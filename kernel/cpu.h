@@ -40,6 +40,7 @@ struct cpu {
     uint64_t fs_base;        // what MSR FS_BASE holds; whoever runs an EC compares and loads
     uint64_t xcr0;           // what XCR0 holds now
     uint64_t area_phys;
+    uint64_t host_vmcb;      // SVM: physical; the host's state for VMLOAD
     uint64_t pio_loaded[2];  // frames of the I/O permission bitmap in force, 0: all ports denied
     uint64_t pio_window[2];  // frames that the window on it shows
     uint32_t online;         // set by itself at the end of cpu_init

@@ -2,6 +2,7 @@
 /* The dispatcher of hypercalls, and the control calls. */
 #include "kernel/hypercall.h"
 
+#include "kernel/assert.h"
 #include "kernel/interrupt.h"
 #include "kernel/object_kinds.h"
 #include "kernel/sm.h"
@@ -193,7 +194,7 @@ static struct result dispatch(struct ec *ec)
     unsigned number = ec->regs.rdi & 0xff;
 
     if (number >= ABI_HYPERCALL_COUNT)
-        return debug_call(ec);
+        return ASSERTIONS ? debug_call(ec) : status_result(ABI_BAD_HYPERCALL);
     if (hypercall_flags(ec) > calls[number].flags)
         return status_result(ABI_BAD_HYPERCALL);
     return calls[number].handle(ec);

@@ -17,11 +17,6 @@ static bool append(struct abi_info *info, uint64_t base, uint64_t end, enum abi_
     return true;
 }
 
-static void remove(struct abi_info *info, unsigned i)
-{
-    info->range[i] = info->range[--info->range_count];
-}
-
 /* Cuts [base, end) out of all FREE ranges. */
 static void cut(struct abi_info *info, uint64_t base, uint64_t end)
 {
@@ -40,7 +35,7 @@ static void cut(struct abi_info *info, uint64_t base, uint64_t end)
             r->size = r_end - end;
             i++;
         } else {
-            remove(info, i);
+            *r = info->range[--info->range_count];
         }
     }
 }

@@ -1,5 +1,5 @@
 # The microhypervisor: build/MODE/graft.elf64 with symbols, build/MODE/graft.elf32 for boot loaders.
-KERNEL_SOURCES := $(filter-out kernel/debug$(if $(filter release,$(MODE)),,_none).c,$(sort $(wildcard kernel/*.c kernel/*.S)))
+KERNEL_SOURCES := $(filter-out $(if $(filter release,$(MODE)),kernel/debug.c),$(sort $(wildcard kernel/*.c kernel/*.S)))
 $(eval $(call compile-rules,kernel,$(KERNEL_SOURCES),kernel abi lib))
 
 $(O)/graft.elf64: $(call objs,kernel,$(KERNEL_SOURCES)) $(O)/kernel/libg.a kernel/kernel.ld

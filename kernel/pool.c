@@ -77,11 +77,7 @@ void pool_fail_at(uint64_t k)
 
 bool pool_fails(void)
 {
-#ifdef GRAFT_ASSERT
-    return pool.fail_at && --pool.fail_at == 0;
-#else
-    return false;
-#endif
+    return ASSERTIONS && pool.fail_at && --pool.fail_at == 0;
 }
 
 /*

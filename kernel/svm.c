@@ -23,11 +23,6 @@ _Static_assert(offsetof(struct abi_vcpu, recall) == 0xd8 && offsetof(struct abi_
 static uint8_t intercept_all[IOPM_SIZE] __attribute__((aligned(4096)));
 static bool usable; // constant after boot
 
-static uint64_t host_vmcb(const struct cpu *cpu)
-{
-    return cpu->area_phys + 14 * PAGE_SIZE;
-}
-
 static bool cpu_has_svm(void)
 {
     if (!(cpuid(0x80000001, 0).ecx >> 2 & 1) || cpuid(0x80000000, 0).eax < 0x8000000a)
@@ -47,15 +42,14 @@ void vcpu_init_cpu(struct cpu *cpu)
     if (!have)
         panic("CPU %u lacks SVM, the boot CPU has it", cpu->id);
     cpu->asid_count = cpuid(0x8000000a, 0).ebx;
-#ifdef GRAFT_ASSERT
-    if (cpu->asid_count > CPU_ASID_CHECKED)
+    if (ASSERTIONS && cpu->asid_count > CPU_ASID_CHECKED)
         cpu->asid_count = CPU_ASID_CHECKED;
-#endif
     cpu->asid_generation = 1; // a new vCPU has 0: no tag
     cpu->asid_next = cpu->asid_count;
     msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, cpu->area_phys + 13 * PAGE_SIZE);
-    __asm__ volatile("vmsave %0" : : "a"(host_vmcb(cpu)) : "memory");
+    cpu->host_vmcb = cpu->area_phys + 14 * PAGE_SIZE;
+    __asm__ volatile("vmsave %0" : : "a"(cpu->host_vmcb) : "memory");
 }
 
 static void svm_create(struct vcpu *v, const struct vcpu_memory *m)
@@ -107,38 +101,28 @@ static void svm_flush(void)
 /* The invariant behind tags: since the TLB was last flushed nobody else has used this one. */
 static void check_asid(struct cpu *cpu, const struct vcpu *v)
 {
-#ifdef GRAFT_ASSERT
+    if (!ASSERTIONS)
+        return;
     if (v->vmcb->tlb_control)
         memset(cpu->asid_owner, 0, sizeof(cpu->asid_owner));
     uint64_t *owner = &cpu->asid_owner[v->vmcb->asid];
     ASSERT(v->vmcb->asid && v->vmcb->asid < cpu->asid_count && (!*owner || *owner == v->serial));
     *owner = v->serial;
-#else
-    (void)cpu;
-    (void)v;
-#endif
 }
-
-#define DR_READ(n, to)    __asm__ volatile("movq %%db" #n ", %0" : "=r"(to))
-#define DR_WRITE(n, from) __asm__ volatile("movq %0, %%db" #n : : "r"(from))
 
 /* DR0 to DR3 are not in the VMCB: they move only when the guest uses them. */
 static void dr_take(struct vcpu *v)
 {
-    DR_WRITE(0, v->dr[0]);
-    DR_WRITE(1, v->dr[1]);
-    DR_WRITE(2, v->dr[2]);
-    DR_WRITE(3, v->dr[3]);
+    __asm__ volatile("movq %0, %%db0; movq %1, %%db1; movq %2, %%db2; movq %3, %%db3"
+                     : : "r"(v->dr[0]), "r"(v->dr[1]), "r"(v->dr[2]), "r"(v->dr[3]));
     v->dr_live = true;
     svm_intercept_dr(v);
 }
 
 static void dr_release(struct vcpu *v)
 {
-    DR_READ(0, v->dr[0]);
-    DR_READ(1, v->dr[1]);
-    DR_READ(2, v->dr[2]);
-    DR_READ(3, v->dr[3]);
+    __asm__ volatile("movq %%db0, %0; movq %%db1, %1; movq %%db2, %2; movq %%db3, %3"
+                     : "=r"(v->dr[0]), "=r"(v->dr[1]), "=r"(v->dr[2]), "=r"(v->dr[3]));
     v->dr_live = false;
     svm_intercept_dr(v);
 }
@@ -278,7 +262,7 @@ static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
     for (;;) {
         take_asid(cpu, v);
         check_asid(cpu, v);
-        if (!svm_enter(v->state, v->vmcb_phys, host_vmcb(cpu)))
+        if (!svm_enter(v->state, v->vmcb_phys, cpu->host_vmcb))
             return EXIT_RECALLED;
         uint64_t code = b->exit_code;
         b->event = svm_interrupted_event(b);
