@@ -6,6 +6,6 @@ guest-flags   := -std=c17 -m32 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-p
 $(O)/guests/testguest: $(guest-sources) tests/guests/guest.h tests/guests/guest.ld
 	@mkdir -p $(@D)
 	@echo "  CC    guest $@"
-	@$(CC) $(guest-flags) -static -nostdlib -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-T,tests/guests/guest.ld \
+	@$(CC) $(guest-flags) -static -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-T,tests/guests/guest.ld \
 	    -o $@ $(guest-sources)
 ALL += $(O)/guests/testguest
