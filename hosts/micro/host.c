@@ -166,16 +166,15 @@ void host_timer_set(struct host *host, uint64_t deadline)
     wake_before(host, deadline);
 }
 
+/* What the guest has no room for stays in the ring, but for the byte that it refused, which is held. */
 static void read_input(struct host *host)
 {
-    uint8_t bytes[64];
-    size_t size;
-
-    /* The rest of what the guest refuses stays in the ring: take only what it takes. */
-    while ((size = ring_used(&host->terminal->input)) != 0) {
-        size = terminal_read(host->terminal, bytes, 1);
-        if (size == 0 || vm_console_input(host->vm, HOST_CONSOLE_COM1, bytes, size) == 0)
-            break;
+    for (;;) {
+        if (!host->held && terminal_read(host->terminal, &host->held_byte, 1) == 0)
+            return;
+        host->held = vm_console_input(host->vm, HOST_CONSOLE_COM1, &host->held_byte, 1) == 0;
+        if (host->held)
+            return;
     }
 }
 

@@ -37,6 +37,8 @@ struct host {
     struct terminal *_Atomic terminal; // NULL: none was to be had
     struct terminal *next;          // requested since the present one was lost, or NULL
     _Atomic uint32_t unflushed;     // there is output that the terminal has not been told of
+    uint8_t held_byte;              // a byte of input that the guest had no room for, if `held`; device thread only
+    bool held;
     _Atomic uint32_t refused;       // output found no room
     _Atomic uint64_t waited;        // ticks that vCPUs have spent waiting, in all
     uint64_t        wall_ns;        // wall clock at tick 0 of the TSC
