@@ -154,7 +154,7 @@ static void end_run(struct ec *ec)
 {
     ec->running->runner = NULL;
     ec->running = NULL;
-    if (ec->resume_rip && ec->resume_rip == ec->regs.rip) {
+    if (ec->resume_rip && ec->resume_rip == ec->regs.rip && (ec->regs.rdi & 0xff) == ABI_VCPU_RUN) {
         ec->regs.rip += 2;
         ec_complete(ec, ABI_ABORTED, 0);
     }

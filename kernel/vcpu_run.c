@@ -23,13 +23,10 @@ static enum abi_status begin(struct ec *ec, struct ec *vcpu)
         return ABI_BAD_CAPABILITY;
     if (vcpu->cpu != ec->cpu)
         return ABI_BAD_CPU;
-    if (vcpu->runner && vcpu->runner != ec)
+    if (vcpu->runner)
         return ABI_BAD_PARAMETER;
-    if (ec->running && ec->running != vcpu)
-        ec->running->runner = NULL; // a run that was interrupted and not taken up again
     ec->running = vcpu;
     vcpu->runner = ec;
-    ec->resume_rip = 0;
     return ABI_OK;
 }
 
@@ -44,6 +41,10 @@ struct result vcpu_run(struct ec *ec)
     struct object *object = ec_object(ec, hypercall_sel(ec), OBJECT_EC, ABI_PERM_EC_RUN);
     struct cpu *cpu = cpu_self();
 
+    if (ec->running) // taken up again, or given up for another
+        ec->running->runner = NULL;
+    ec->running = NULL;
+    ec->resume_rip = 0;
     enum abi_status status = object ? begin(ec, ec_of(object)) : ABI_BAD_CAPABILITY;
     if (status != ABI_OK)
         return status_result(status);
