@@ -58,6 +58,38 @@ skip()
     echo "ok $tap_count - $1 # SKIP $2"
 }
 
+# talk COUNT PATTERN KEYS [COUNT PATTERN KEYS]... -- COMMAND...: COMMAND with a person at its keyboard, who types KEYS (printf's escapes)
+# once PATTERN has come in COUNT lines. Its output is in $said, its status in $?.
+talk()
+{
+    local out=$tap_temporary/talk keys=$tap_temporary/keys steps=() step i pid status=0
+    while [ "$1" != -- ]; do
+        steps+=("$1" "$2" "$3")
+        shift 3
+    done
+    shift
+    rm -f "$keys"
+    mkfifo "$keys"
+    : >"$out"
+    "$@" <"$keys" >"$out" &
+    pid=$!
+    exec 9>"$keys"
+    for ((step = 0; step < ${#steps[@]}; step += 3)); do
+        for ((i = 0; i < 600; i++)); do
+            [ "$(grep -ac -- "${steps[step + 1]}" "$out")" -ge "${steps[step]}" ] && break
+            kill -0 $pid 2>/dev/null || break
+            sleep 0.2
+        done
+        sleep 1
+        # shellcheck disable=SC2059
+        printf "${steps[step + 2]}" >&9 2>/dev/null || :
+    done
+    wait $pid || status=$?
+    exec 9>&-
+    said=$(cat "$out")
+    return $status
+}
+
 tap_end()
 {
     echo "1..$tap_count"

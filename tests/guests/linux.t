@@ -38,12 +38,12 @@ is $? 125 "a guest that powers off before its command's end"
 has "$(cat "$tap_temporary/err")" '\[init\] vm1 exited with 0' "init says that the VM has ended"
 
 # By hand: the shell runs what is typed, poweroff ends the run.
-out=$( (sleep 12; printf 'echo $((6*7))x\n'; sleep 2; printf 'poweroff\n'; sleep 15) | run)
+talk 1 '^/ #' 'echo $((6*7))x\n' 1 '^42x' 'poweroff\n' -- run
 is $? 0 "the interactive run ends with the machine"
-has "$out" '^42x' "the shell ran what was typed"
-has "$out" '^\[init\] vm1 exited with 0' "init says that the VM has ended"
+has "$said" '^42x' "the shell ran what was typed"
+has "$said" '^\[init\] vm1 exited with 0' "init says that the VM has ended"
 
 # A reboot starts the guest again in the same VM process.
-out=$( (sleep 12; printf 'reboot\n'; sleep 15; printf 'poweroff\n'; sleep 15) | run)
-is "$(echo "$out" | grep -c 'This is vm1')" 2 "reboot starts the guest again"
+talk 1 '^/ #' 'reboot\n' 2 '^/ #' 'poweroff\n' -- run
+is "$(echo "$said" | grep -c 'This is vm1')" 2 "reboot starts the guest again"
 tap_end

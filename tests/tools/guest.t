@@ -45,8 +45,8 @@ is $? 125 "a missing kernel is refused"
 is "$(./run --help | head -n 1)" "usage: ./run [options]" "--help"
 
 # The shell, by hand: what is typed reaches it, poweroff ends the machine and the run.
-out=$( (sleep 6; printf 'echo $((6*7))x\n'; sleep 1; printf 'poweroff\n'; sleep 8) | run)
+talk 1 '^/ #' 'echo $((6*7))x\n' 1 '^42x' 'poweroff\n' -- run
 is $? 0 "the interactive run ends with the machine"
-has "$out" '^42x' "the shell ran what was typed"
+has "$said" '^42x' "the shell ran what was typed"
 
 tap_end
