@@ -38,15 +38,14 @@ static void *new_space(struct ec *ec, struct pd *pd, enum abi_status *status)
 }
 
 /* A vCPU's space argument; false if it is none. */
-static bool assigned_space(const struct ec *ec, uint64_t sel, enum object_type kind, bool optional,
-                           struct space **space)
+static bool assigned(const struct ec *ec, uint64_t sel, unsigned kind, struct space **space)
 {
     struct object *object = live_object(ec, sel, kind, ABI_PERM_SPACE_ASSIGN);
 
     *space = object ? space_of(object) : NULL;
     if (object && !(*space)->root)
         return false;
-    return object || (optional && sel == NONE);
+    return object || (sel == NONE && kind != OBJECT_SPACE_GST);
 }
 
 static enum abi_status vcpu_config(const struct ec *ec, struct ec_config *config)
@@ -57,9 +56,9 @@ static enum abi_status vcpu_config(const struct ec *ec, struct ec_config *config
     config->event_base = NONE;
     if (!vcpu_ops())
         return ABI_BAD_FEATURE;
-    if (!assigned_space(ec, r->rax, OBJECT_SPACE_GST, false, &config->spaces[SPACES_GUEST]) ||
-        !assigned_space(ec, r->r8, OBJECT_SPACE_PIO, true, &config->spaces[SPACES_PORTS]) ||
-        !assigned_space(ec, r->r9, OBJECT_SPACE_MSR, true, &config->spaces[SPACES_MSRS]))
+    if (!assigned(ec, r->rax, OBJECT_SPACE_GST, &config->spaces[SPACES_GUEST]) ||
+        !assigned(ec, r->r8, OBJECT_SPACE_PIO, &config->spaces[SPACES_PORTS]) ||
+        !assigned(ec, r->r9, OBJECT_SPACE_MSR, &config->spaces[SPACES_MSRS]))
         return ABI_BAD_CAPABILITY;
     return config->page ? ABI_OK : ABI_BAD_PARAMETER;
 }

@@ -71,7 +71,5 @@ struct result derive_revoke(struct ec *ec)
             ec_run(ec);
         }
     }
-    if (!cpu->current_ec)
-        schedule();
     return status_result(status);
 }

@@ -7,6 +7,7 @@
 #include "kernel/pd.h"
 #include "kernel/sm.h"
 #include "kernel/space.h"
+#include "kernel/trap.h"
 #include "kernel/vcpu.h"
 #include "kernel/xstate.h"
 #include "lib/string.h"
@@ -201,7 +202,7 @@ void ec_stop(struct ec *ec)
     while (ec && ec->state != EC_STOPPED) {
         if (sm_leave(ec))
             timeout_cancel(ec);
-        sched_inbox();
+        wake_serve(); // it may be in the inbox
         struct ec *next = detach(ec);
         ec->state = EC_STOPPED;
         ec_unpark(ec);

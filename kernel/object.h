@@ -33,8 +33,7 @@ enum object_type {
     OBJECT_EC,
     OBJECT_SC,
     OBJECT_PT,
-    OBJECT_SM,
-    OBJECT_TYPE_COUNT
+    OBJECT_SM
 };
 
 struct object {

@@ -64,20 +64,14 @@ void page_table_plan(struct reserve *reserve, const struct node *node)
     }
 }
 
+_Static_assert(PTE_PRESENT == ABI_PERM_MEM_R && PTE_WRITE == ABI_PERM_MEM_W, "leaf_bits");
+
 static uint64_t leaf_bits(const struct node *node)
 {
-    static const uint64_t cache[] = {[ABI_CACHE_WB] = PTE_CACHE_WB,
-                                     [ABI_CACHE_UC] = PTE_CACHE_UC,
-                                     [ABI_CACHE_WC] = PTE_CACHE_WC};
-    uint64_t bits = PTE_USER | PTE_ACCESSED | PTE_DIRTY | cache[node->cache];
+    static const uint64_t cache[] = {PTE_CACHE_WB, PTE_CACHE_UC, PTE_CACHE_WC}; // by ABI_CACHE_*
 
-    if (node->perms & ABI_PERM_MEM_R)
-        bits |= PTE_PRESENT;
-    if (node->perms & ABI_PERM_MEM_W)
-        bits |= PTE_WRITE;
-    if (!(node->perms & ABI_PERM_MEM_X))
-        bits |= PTE_NX;
-    return bits;
+    return PTE_USER | PTE_ACCESSED | PTE_DIRTY | cache[node->cache] |
+           (node->perms & (PTE_PRESENT | PTE_WRITE)) | (node->perms & ABI_PERM_MEM_X ? 0 : PTE_NX);
 }
 
 static uint64_t *descend(uint64_t *table, uint64_t page, unsigned leaf_level,

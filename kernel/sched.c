@@ -168,7 +168,7 @@ void sc_start(struct sc *sc)
     sc_ready(sc, false);
 }
 
-void sched_inbox(void)
+void wake_serve(void)
 {
     struct ec **inbox = &cpu_self()->sched.inbox, *in_order = NULL;
 
@@ -181,11 +181,6 @@ void sched_inbox(void)
         next = in_order->inbox_next;
         ec_wake(in_order);
     }
-}
-
-void wake_serve(void)
-{
-    sched_inbox();
 }
 
 /* The EC that this SC has to run, from its own along the chain; NULL if there is none now. */

@@ -46,7 +46,6 @@ _Noreturn void schedule(void);
 void sc_ready(struct sc *sc, bool front); // on its CPU: into the ready queue
 void sc_start(struct sc *sc);             // on its CPU: a new one begins to compete
 void sc_stop(struct sc *sc);              // on its CPU: it never runs again
-void sched_inbox(void);                   // wakes what other CPUs have put there
 
 void ec_wake(struct ec *ec);              // on its CPU: off its semaphore with wake_status
 void ec_wake_anywhere(struct ec *ec);     // on any CPU

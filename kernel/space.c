@@ -130,32 +130,22 @@ void space_map(const struct node *node, struct frame_list *frames)
 {
     if (!node->space->root)
         return;
-    switch (node->space->object.type) {
-    case OBJECT_SPACE_OBJ:
+    if (node->space->object.type == OBJECT_SPACE_OBJ)
         map_capability(node, frames);
-        break;
-    case OBJECT_SPACE_PIO:
-    case OBJECT_SPACE_MSR:
-        bitmap_space_set(node, true);
-        break;
-    default:
+    else if (space_is_memory(node->space))
         page_table_map(node, frames);
-    }
+    else
+        bitmap_space_set(node, true);
 }
 
 void space_unmap(const struct node *node, struct frame_list *tables)
 {
     if (!node->space->root)
         return;
-    switch (node->space->object.type) {
-    case OBJECT_SPACE_OBJ:
+    if (node->space->object.type == OBJECT_SPACE_OBJ)
         unmap_capability(node, tables);
-        break;
-    case OBJECT_SPACE_PIO:
-    case OBJECT_SPACE_MSR:
-        bitmap_space_set(node, false);
-        break;
-    default:
+    else if (space_is_memory(node->space))
         page_table_unmap(node, tables);
-    }
+    else
+        bitmap_space_set(node, false);
 }
