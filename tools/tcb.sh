@@ -50,6 +50,7 @@ part kernel "build/$mode/graft.elf64" kernel
 part core "build/$mode/bin/core" user
 part init "build/$mode/bin/init" user
 part uart "build/$mode/bin/uart" user
+part rtc "build/$mode/bin/rtc" user
 part terminal "build/$mode/bin/terminal" user
 part vmm "build/$mode/bin/vmm" user
 total=$(lines "$work/seen")
