@@ -17,11 +17,12 @@ static void scribble(struct terminal *terminal, uint64_t *seed)
 {
     static const uint64_t positions[] = {0, 64, TERMINAL_INPUT, TERMINAL_INPUT + 64};
     volatile uint8_t *memory = terminal->memory.address;
+    volatile uint32_t *words = terminal->memory.address;
 
     for (unsigned i = 0; i < 64; i++)
         memory[random_below(seed, TERMINAL_MEMORY)] = (uint8_t)random_u64(seed);
     for (unsigned i = 0; i < 4; i++)
-        *(volatile uint32_t *)(memory + positions[i]) =
+        words[positions[i] / sizeof *words] =
             (uint32_t)(random_below(seed, 2) ? random_u64(seed) : random_below(seed, 2 * TERMINAL_RING));
     for (unsigned i = 0; i < 4; i++)
         terminal_flush(terminal);
