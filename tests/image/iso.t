@@ -16,6 +16,7 @@ boots()
         -cdrom build/graft.iso
 }
 
+mkdir -p build/test
 passes "make iso" make -s iso
 boots "BIOS (SeaBIOS)"
 boots "UEFI (OVMF)" -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd
