@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pool, slabs, spaces, page tables, delegation and revocation over fake memory: random operations on host spaces against a model that knows
- * for each page what it maps and which derivation it came with. Every allocation that can fail is made to fail as well.
+ * Pool, slabs, spaces, page tables, delegation and revocation over fake memory: random operations
+ * on host spaces against a model that knows for each page what it maps and which derivation it came
+ * with. Every allocation that can fail is made to fail as well.
  */
 #include "kernel/assert.h"
 #include "kernel/delegate.h"
@@ -200,7 +201,10 @@ static uint64_t leaves(const struct derivation *made, unsigned n)
     return sum;
 }
 
-/* First with every allocation failing in turn: the accounts are then as before. Returns false if the kernel disagrees. */
+/*
+ * First with every allocation failing in turn: the accounts are then as before. Returns false if
+ * the kernel disagrees.
+ */
 static bool try_delegate(uint64_t *seed)
 {
     static struct derivation made[PAGES];
