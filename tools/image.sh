@@ -50,18 +50,18 @@ configuration()
     local n
     cat <<END
 <config>
-  <start name="uart" ram="2M" kernel="1M" priority="100">
+  <start name="uart" ram="2M" kernel="1M" priority="100" restart="always">
     <provides><service name="terminal"/></provides>
     <route>
       <service name="IO_PORT" base="0x3f8" size="8"><parent/></service>
       <service name="IRQ" base="4" size="1"><parent/></service>
     </route>
   </start>
-  <start name="rtc" ram="2M" kernel="1M" priority="100">
+  <start name="rtc" ram="2M" kernel="1M" priority="100" restart="always">
     <provides><service name="rtc"/></provides>
     <route><service name="IO_PORT" base="0x70" size="2"><parent/></service></route>
   </start>
-  <start name="terminal" ram="4M" kernel="1M" priority="90" authority="log">
+  <start name="terminal" ram="4M" kernel="1M" priority="90" authority="log" restart="always">
     <provides><service name="terminal"/></provides>
     <route><service name="terminal"><child name="uart"/></service></route>
   </start>

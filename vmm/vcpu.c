@@ -204,10 +204,13 @@ static void look(struct vcpu *vcpu)
 /* Takes what other threads have left. False: the machine has ended. */
 static bool absorb(struct vcpu *vcpu)
 {
+    uint32_t generation = atomic_load(&vcpu->vm->generation);
     uint32_t bits = atomic_exchange(&vcpu->pending, 0);
 
     if ((bits & VCPU_STOP) && !vm_park(vcpu->vm, vcpu))
         return false;
+    if (atomic_load(&vcpu->vm->generation) != generation)
+        return true; // a reset: what came before it is void
     if (bits & VCPU_LOOK)
         look(vcpu);
     if (bits & VCPU_INIT)

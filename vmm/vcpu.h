@@ -26,6 +26,9 @@ struct vm;
 #define VCPU_STOP      0x10u // the machine ends, or is reset: look at it
 #define VCPU_LOOK      0x20u // the watchdog asks whether the guest makes progress
 
+/* A guest must not be able to fill the log, which all share. */
+#define VCPU_REPORTS_MAX 16u
+
 enum vcpu_activity { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
 struct vcpu {
@@ -43,6 +46,7 @@ struct vcpu {
     _Atomic uint32_t inside; // in, or about to enter, the guest: a signal has to kick
     _Atomic uint32_t asleep; // waiting for wake
     struct host_event *wake;
+    unsigned reports;        // lines in the log about what this guest does
     uint64_t exits;          // statistics, and what the watchdog compares
     uint64_t looked;         // exits at the watchdog's last look
     bool stuck;              // it has been reported

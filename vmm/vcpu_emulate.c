@@ -91,8 +91,9 @@ static void unsupported(struct vcpu *vcpu)
 {
     const uint8_t *b = vcpu->state->bytes;
 
-    vm_log(vcpu->vm, "vcpu %u: no emulation of the instruction at %lx (%x %x %x %x): #UD",
-           vcpu->id, vcpu->state->rip, b[0], b[1], b[2], b[3]);
+    if (vcpu->reports++ < VCPU_REPORTS_MAX)
+        vm_log(vcpu->vm, "vcpu %u: no emulation of the instruction at %lx (%x %x %x %x): #UD",
+               vcpu->id, vcpu->state->rip, b[0], b[1], b[2], b[3]);
     vcpu_exception(vcpu, UD, VCPU_NO_CODE);
 }
 

@@ -185,7 +185,8 @@ static void handle_rare(struct vcpu *vcpu)
         vcpu->ops->invalidate(vcpu->engine, vcpu->id);
         break;
     case EXIT_TASK:
-        vm_log(vcpu->vm, "vcpu %u: hardware task switches are not offered", vcpu->id);
+        if (vcpu->reports++ < VCPU_REPORTS_MAX)
+            vm_log(vcpu->vm, "vcpu %u: hardware task switches are not offered", vcpu->id);
         vcpu->state->event = 0;
         vcpu_exception(vcpu, GP, 0);
         break;

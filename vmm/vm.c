@@ -87,6 +87,8 @@ void vm_finish(struct vm *vm, enum vm_end_reason reason, uint32_t code, unsigned
     atomic_store(&vm->ended, 1);
     vm_log(vm, "vm: %s (code %u)", vm_end_name(reason), code);
     signal_all(vm);
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        host_event_signal(vm->vcpu[i].wake); // who waits for a reset that does not come
     host_vm_ended(vm->host);
 }
 
@@ -109,6 +111,8 @@ static void reset_all(struct vm *vm)
     vm_log(vm, "vm: reset");
     if (!machine_boot(vm))
         vm_finish(vm, VM_END_BOOT, 0, 0);
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        atomic_store(&vm->vcpu[i].pending, 0); // signals of the machine that was
     atomic_fetch_add(&vm->generation, 1);
     for (unsigned i = 0; i < vm->config.vcpus; i++)
         host_event_signal(vm->vcpu[i].wake);

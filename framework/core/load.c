@@ -60,6 +60,10 @@ static MUST_CHECK enum status image_place(struct core *core, struct image *image
 
         if (!is_load(&image->elf, i, &s))
             continue;
+        /* Who gave the file may have changed it since it was measured: what counts is this reading. */
+        if (s.virtual < image->first || s.file_size > s.memory_size ||
+            !range_fits(s.virtual - image->first, s.memory_size, image->end - image->first))
+            return STATUS_INVALID;
         start = ALIGN_DOWN(s.virtual, PAGE_SIZE);
         end = ALIGN_UP(s.virtual + s.memory_size, PAGE_SIZE);
         memcpy(image->window + (s.virtual - image->first), image->elf.data + s.offset, s.file_size);

@@ -83,6 +83,7 @@ static void pd_fill(struct core *core, struct pd *pd, struct pd *parent, const s
     pd->used = true;
     pd->generation = generation;
     pd->parent = pd_index(core, parent);
+    pd->depth = parent->depth + 1;
     pd->authority = config->authority;
     pd->priority = config->priority;
     pd->cpu_mask = config->cpu_mask;
@@ -106,6 +107,8 @@ enum status pd_create(struct core *core, struct pd *parent, const struct core_ch
     if ((config->authority & ~parent->authority) || config->priority > parent->priority ||
         (config->cpu_mask & ~parent->cpu_mask))
         return STATUS_DENIED;
+    if (parent->depth >= PD_DEPTH_MAX)
+        return STATUS_QUOTA;
     if (!pd || config->ram >> PAGE_SHIFT > parent->ram_limit - parent->ram_used ||
         parent->objects_limit == parent->objects_used ||
         config->objects > parent->objects_limit - parent->objects_used - 1)

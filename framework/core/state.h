@@ -22,6 +22,7 @@
 #include "lib/bitmap.h"
 
 #define PD_MAX        256u
+#define PD_DEPTH_MAX  16u // generations: core ends them recursively, on a stack of 16 KiB
 #define DATASPACE_MAX 8192u
 #define SC_MAX        4096u
 #define ATTACHMENT_MAX 1024u
@@ -67,6 +68,7 @@ struct pd {
     bool     notify;
     uint16_t generation;
     uint16_t parent;
+    uint16_t depth;               // below core
     uint32_t authority;
     uint32_t priority;
     uint64_t cpu_mask;

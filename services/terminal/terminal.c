@@ -168,14 +168,18 @@ static void collect(struct multiplexer *m)
         screen_put_lines(&m->screen[LOG_SCREEN], bytes, size);
     for (unsigned i = 1; i < SCREENS; i++) {
         bool any = false;
+        size_t left = TERMINAL_RING; // a client that never stops writing must not keep the others waiting
 
         if (!m->client[i].used)
             continue;
-        while ((size = MIN(sizeof bytes, screen_room(&m->screen[i], i == m->front))) != 0 &&
+        while (left && (size = MIN(sizeof bytes, screen_room(&m->screen[i], i == m->front))) != 0 &&
                (size = terminal_peer_take(&m->client[i].peer, bytes, size)) != 0) {
             screen_put(&m->screen[i], bytes, size);
+            left -= MIN(left, size);
             any = true;
         }
+        if (!left)
+            (void)!hc_up(m->signal); // the rest has its turn after the others
         if (any)
             terminal_peer_signal(&m->client[i].peer);
     }
