@@ -77,6 +77,19 @@ place()
     ln -sfn "$(readlink -f "$2")" "$1"
 }
 
+# Our own guests get their VM's name as host name; what a user brings stays as it is.
+place_initrd()
+{
+    case $3 in
+    build/guest/*)
+        rm -f "$2"
+        tools/guest.sh name "$2.name" "vm$1"
+        cat "$3" "$2.name" >"$2"
+        rm -f "$2.name" ;;
+    *) place "$2" "$3" ;;
+    esac
+}
+
 image_dir()
 {
     local out=$1 n name own
@@ -99,7 +112,7 @@ image_dir()
             fi
             [ "$initrd" = none ] && continue
             own=initrd$n
-            place "$out/$own" "${!own:-$initrd}"
+            place_initrd "$n" "$out/$own" "${!own:-$initrd}"
             echo "$own"
         done
     } >"$out/modules"

@@ -15,12 +15,7 @@ boot()
     local seconds=$1 image=$tap_temporary/image
     shift
     log=$tap_temporary/log
-    for n in 1 2; do
-        cp build/guest/initrd "$tap_temporary/initrd$n"
-        tools/guest.sh name "$tap_temporary/name" vm$n
-        cat "$tap_temporary/name" >>"$tap_temporary/initrd$n"
-    done
-    initrd1=$tap_temporary/initrd1 initrd2=$tap_temporary/initrd2 vms=2 memory_mib=128 words="console=ttyS0 quiet" tools/image.sh dir "$image"
+    vms=2 memory_mib=128 words="console=ttyS0 quiet" tools/image.sh dir "$image"
     "$runner" --timeout "$seconds" --log "$log" --errors "$log.err" "$@" -- "${qemu_machine[@]}" -m 1G -smp 2 \
         -kernel build/release/graft.elf32 -append pool=40 -initrd "$(sed "s|^|$image/|" "$image/modules" | paste -sd,)"
 }
