@@ -34,10 +34,10 @@ struct cpu {
     bool tsc_deadline;       // the timer has TSC deadline mode
     uint32_t asid_count;     // SVM: tags 1 to asid_count - 1
     uint32_t asid_next;
+    uint8_t asid_flush;
     uint64_t asid_generation;
     uint64_t asid_owner[CPU_ASID_CHECKED]; // assertion build: serial of the vCPU that used a tag since the last flush
     uint64_t vcpu_serial;    // last given to a vCPU of this CPU
-    uint64_t fs_base;        // what MSR FS_BASE holds; whoever runs an EC compares and loads
     uint64_t xcr0;           // what XCR0 holds now
     uint64_t area_phys;
     uint64_t host_vmcb;      // SVM: physical; the host's state for VMLOAD

@@ -40,9 +40,6 @@ static bool create_page(struct ec *ec, uint64_t address)
 {
     struct reserve reserve;
 
-    ec->utcb = frame_alloc(ec->pd, 1);
-    if (!ec->utcb)
-        return false;
     reserve_init(&reserve, ec->pd->host);
     struct node *node = reserve_node(&reserve, address / FRAME_SIZE);
     if (node) {
@@ -108,18 +105,16 @@ static void release(struct ec *ec)
 
 enum abi_status ec_create(const struct ec_config *config, struct ec **result)
 {
-    struct frame_list tables = {0};
-
     if (config->page && node_first(config->pd->host, config->page / FRAME_SIZE, 1))
         return ABI_OCCUPIED;
     struct ec *ec = slab_alloc(config->pd, sizeof *ec);
     if (!ec)
         return ABI_OUT_OF_MEMORY;
     init(ec, config);
-    if ((config->page && !create_page(ec, config->page)) || !create_state(ec)) {
-        if (ec->utcb_node) // nobody can have used it yet
-            node_remove(ec->utcb_node, &tables);
-        frame_list_free(&tables);
+    ec->utcb = config->page ? frame_alloc(ec->pd, 1) : NULL;
+    /* The mapping comes last: what has been mapped may be in use on another CPU. */
+    if ((config->page && !ec->utcb) || !create_state(ec) ||
+        (config->page && !create_page(ec, config->page))) {
         release(ec);
         return ABI_OUT_OF_MEMORY;
     }
@@ -202,10 +197,15 @@ void ec_stop(struct ec *ec)
     while (ec && ec->state != EC_STOPPED) {
         if (sm_leave(ec))
             timeout_cancel(ec);
-        wake_serve(); // it may be in the inbox
+        else
+            while (ec->state == EC_BLOCKED) // in the inbox, or on its way there
+                wake_serve();
+        struct ec *end = ec;
+        while (end->callee)
+            end = end->callee;
         struct ec *next = detach(ec);
         ec->state = EC_STOPPED;
-        ec_unpark(ec);
+        ec_unpark(end); // who ran the chain finds its way anew
         if (cpu_self()->current_ec == ec)
             ec_leave();
         ec = next;

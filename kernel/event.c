@@ -55,24 +55,25 @@ static void deliver(struct ec *ec)
     struct object *object =
         ec->event_base > ABI_SEL_MAX ? NULL : ec_object(ec, sel, OBJECT_PT, ABI_PERM_PT_EVENT);
     struct pt *pt = pt_of(object);
+    struct ec *callee = pt ? __atomic_load_n(&pt->ec, __ATOMIC_RELAXED) : NULL;
     bool recall = ec->event_vector == ABI_EVENT_RECALL;
 
-    if (!pt || pt->ec->cpu != ec->cpu || pt->ec->state == EC_STOPPED || !pt->ec->utcb) {
+    if (!pt || callee->cpu != ec->cpu || callee->state == EC_STOPPED || !callee->utcb) {
         __atomic_and_fetch(&ec->hazard, (uint8_t)~EC_HAZARD_EVENT, __ATOMIC_RELAXED);
         if (recall)
             return;
         ec_stop(ec);
         schedule();
     }
-    if (pt->ec->state == EC_IDLE) {
+    if (callee->state == EC_IDLE) {
         __atomic_and_fetch(&ec->hazard, (uint8_t)~EC_HAZARD_EVENT, __ATOMIC_RELAXED);
-        ipc_enter(ec, pt->ec, pt, compose(ec, pt->ec->utcb, pt->groups & GROUPS));
+        ipc_enter(ec, callee, pt, compose(ec, callee->utcb, pt->groups & GROUPS));
         ec->in_event = true;
         if (cpu_self()->sched.resched)
             schedule();
-        ec_run(pt->ec);
+        ec_run(callee);
     }
-    if (!ipc_help(ec, pt->ec)) // its handler waits for itself
+    if (!ipc_help(ec, callee)) // its handler waits for itself
         ec_stop(ec);
     schedule();
 }

@@ -87,7 +87,7 @@ void ipc_enter(struct ec *ec, struct ec *callee, const struct pt *pt, uint64_t d
  * What a call needs, in the order of abi/hypercall.h. On success *portal is one whose EC may be
  * busy.
  */
-static enum abi_status check_call(const struct ec *ec, struct pt **portal)
+static enum abi_status check_call(const struct ec *ec, struct pt **portal, struct ec **callee)
 {
     uint64_t id = ec->regs.rdi;
     struct pt *pt = pt_of(ec_object(ec, id >> 16, OBJECT_PT, ABI_PERM_PT_CALL));
@@ -96,13 +96,14 @@ static enum abi_status check_call(const struct ec *ec, struct pt **portal)
         return ABI_BAD_HYPERCALL;
     if (!pt)
         return ABI_BAD_CAPABILITY;
-    if (pt->ec->state == EC_STOPPED)
-        return ABI_ABORTED;
-    if (pt->ec->cpu != ec->cpu)
-        return ABI_BAD_CPU;
-    if (!descriptor_good(ec->regs.rsi, ec, pt->ec))
-        return ABI_BAD_PARAMETER;
     *portal = pt;
+    *callee = __atomic_load_n(&pt->ec, __ATOMIC_RELAXED); // once: it changes when the EC dies
+    if ((*callee)->state == EC_STOPPED)
+        return ABI_ABORTED;
+    if ((*callee)->cpu != ec->cpu)
+        return ABI_BAD_CPU;
+    if (!descriptor_good(ec->regs.rsi, ec, *callee))
+        return ABI_BAD_PARAMETER;
     return ABI_OK;
 }
 
@@ -123,24 +124,25 @@ static _Noreturn void call_slow(struct ec *ec)
     uint64_t descriptor = ec->regs.rsi;
     bool locked = descriptor & ABI_MSG_CAPS;
     struct pt *pt = NULL;
+    struct ec *callee = NULL;
 
     if (locked)
         tree_lock();
-    enum abi_status status = check_call(ec, &pt);
-    bool busy = status == ABI_OK && pt->ec->state != EC_IDLE;
+    enum abi_status status = check_call(ec, &pt, &callee);
+    bool busy = status == ABI_OK && callee->state != EC_IDLE;
     if (status == ABI_OK && !busy && locked)
-        status = ipc_move_caps(ec, pt->ec, descriptor >> ABI_MSG_CAP_SHIFT & 0xf);
+        status = ipc_move_caps(ec, callee, descriptor >> ABI_MSG_CAP_SHIFT & 0xf);
     if (locked)
         tree_unlock();
     if (status != ABI_OK)
         hypercall_finish(ec, status, 0, 0);
     if (busy)
-        call_busy(ec, pt->ec);
-    copy_words(pt->ec->utcb, ec->utcb, descriptor & ABI_MSG_WORDS);
-    ipc_enter(ec, pt->ec, pt, descriptor);
+        call_busy(ec, callee);
+    copy_words(callee->utcb, ec->utcb, descriptor & ABI_MSG_WORDS);
+    ipc_enter(ec, callee, pt, descriptor);
     if (cpu_self()->sched.resched)
         schedule();
-    ec_run(pt->ec);
+    ec_run(callee);
 }
 
 void ipc_call(struct ec *ec)
@@ -150,7 +152,7 @@ void ipc_call(struct ec *ec)
 
     if (__builtin_expect(!pt || id & 0xff00 || descriptor > ABI_UTCB_WORDS, 0))
         call_slow(ec);
-    struct ec *callee = pt->ec;
+    struct ec *callee = __atomic_load_n(&pt->ec, __ATOMIC_RELAXED);
     if (__builtin_expect(callee->cpu != ec->cpu || mode_of(callee) != MODE_IDLE, 0))
         call_slow(ec);
     if (descriptor) {

@@ -39,6 +39,8 @@ enum abi_status ipc_move_caps(struct ec *from, struct ec *to, unsigned count)
                                       used = 0;
     enum abi_status status = ABI_OK;
 
+    if (to->pd->objects->object.dying)
+        return ABI_BAD_PARAMETER;
     reserve_init(&reserve, to->pd->objects);
     for (unsigned i = 0; i < count && status == ABI_OK; i++) {
         /* Read once: others may write there. */

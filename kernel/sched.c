@@ -227,7 +227,7 @@ static struct sc *pick(struct sched *sched)
     return sc;
 }
 
-void schedule(void)
+void schedule_on_top(void)
 {
     struct cpu *cpu = cpu_self();
     struct sched *sched = &cpu->sched;
@@ -273,7 +273,7 @@ void ec_run(struct ec *ec)
         xstate_restore(ec->xstate);
         cpu_set_current(ec);
         switch_pd(cpu, ec->pd);
-        switch_fs_base(cpu, ec);
+        switch_fs_base(ec);
     } else if (from != ec) {
         switch_ec(cpu, from, ec);
     }

@@ -41,7 +41,8 @@ struct sched {
 void sched_init(struct sched *sched);
 
 /* Picks the SC of the highest priority and runs it. The stack is given up. */
-_Noreturn void schedule(void);
+_Noreturn void schedule(void); // leaves the stack (syscall.S), then:
+_Noreturn void schedule_on_top(void);
 
 void sc_ready(struct sc *sc, bool front); // on its CPU: into the ready queue
 void sc_start(struct sc *sc);             // on its CPU: a new one begins to compete

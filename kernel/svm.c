@@ -79,16 +79,16 @@ static void svm_create(struct vcpu *v, const struct vcpu_memory *m)
 static void take_asid(struct cpu *cpu, struct vcpu *v)
 {
     struct vmcb *b = v->vmcb;
-    b->tlb_control = 0;
-    if (v->asid_generation == cpu->asid_generation)
-        return;
-    if (cpu->asid_next >= cpu->asid_count) {
-        cpu->asid_generation++;
-        cpu->asid_next = 1;
-        b->tlb_control = 1;
+    if (v->asid_generation != cpu->asid_generation) {
+        if (cpu->asid_next >= cpu->asid_count) {
+            cpu->asid_generation++;
+            cpu->asid_next = 1;
+            cpu->asid_flush = 1; // due until a VMRUN has carried it out
+        }
+        b->asid = cpu->asid_next++;
+        v->asid_generation = cpu->asid_generation;
     }
-    b->asid = cpu->asid_next++;
-    v->asid_generation = cpu->asid_generation;
+    b->tlb_control = cpu->asid_flush;
 }
 
 static void svm_flush(void)
@@ -265,6 +265,8 @@ static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
         if (!svm_enter(v->state, v->vmcb_phys, cpu->host_vmcb))
             return EXIT_RECALLED;
         uint64_t code = b->exit_code;
+        if ((uint32_t)code != EXIT_INVALID)
+            cpu->asid_flush = 0;
         b->event = svm_interrupted_event(b);
         if (code == EXIT_INTR)
             return code;
@@ -349,7 +351,6 @@ static enum vcpu_outcome svm_run(struct vcpu *v)
     uint64_t code = run_guest(cpu, v);
     switch_xcr0(cpu, xstate_mask());
     xstate_save(v->state->xsave);
-    cpu->fs_base = 0; // by VMLOAD of the host's state
     if (v->dr_live)
         dr_release(v);
     if (code == EXIT_INTR)

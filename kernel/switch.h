@@ -12,12 +12,10 @@
 #include "kernel/pd.h"
 #include "kernel/xstate.h"
 
-static ALWAYS_INLINE void switch_fs_base(struct cpu *cpu, const struct ec *to)
+/* Always: what the MSR holds now nobody knows, since loading the selector changes it too. */
+static ALWAYS_INLINE void switch_fs_base(const struct ec *to)
 {
-    if (cpu->fs_base != to->fs_base) {
-        cpu->fs_base = to->fs_base;
-        msr_write(MSR_FS_BASE, to->fs_base);
-    }
+    msr_write(MSR_FS_BASE, to->fs_base);
 }
 
 static ALWAYS_INLINE void switch_pd(struct cpu *cpu, const struct pd *to)
@@ -34,7 +32,7 @@ static ALWAYS_INLINE void switch_ec(struct cpu *cpu, struct ec *from, struct ec 
     cpu_set_current(to);
     if (from->pd != to->pd)
         switch_pd(cpu, to->pd);
-    switch_fs_base(cpu, to);
+    switch_fs_base(to);
 }
 
 #endif

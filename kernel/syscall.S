@@ -23,6 +23,12 @@
     .endm
 
     .text
+    .global schedule
+schedule:
+    movq %gs:CPU_STACK_TOP, %rsp
+    xorl %ebp, %ebp
+    call schedule_on_top
+
     .balign 64
     .global syscall_entry
 syscall_entry:

@@ -51,7 +51,7 @@ enum vcpu_outcome {
 
 struct vcpu_ops {
     void (*create)(struct vcpu *vcpu, const struct vcpu_memory *memory);
-    /* The caller's extended state is saved before and restored after by the caller; FS base is 0 afterwards and cpu->fs_base says so. */
+    /* The caller's extended state is saved before and restored after by the caller; FS base is 0 afterwards. */
     enum vcpu_outcome (*run)(struct vcpu *vcpu);
     /* Brings groups into the state page; the vCPU must not be running. */
     void (*fetch)(struct vcpu *vcpu, uint32_t groups);

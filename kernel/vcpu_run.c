@@ -30,10 +30,10 @@ static enum abi_status begin(struct ec *ec, struct ec *vcpu)
     return ABI_OK;
 }
 
-static void end(struct ec *ec, struct cpu *cpu)
+static void end(struct ec *ec)
 {
     xstate_restore(ec->xstate);
-    switch_fs_base(cpu, ec);
+    switch_fs_base(ec);
 }
 
 struct result vcpu_run(struct ec *ec)
@@ -55,11 +55,11 @@ struct result vcpu_run(struct ec *ec)
         if (!cpu->current_ec)
             schedule();
         if (!ec->running) { // the vCPU was destroyed
-            end(ec, cpu);
+            end(ec);
             return status_result(ABI_ABORTED);
         }
         if (cpu->sched.resched || ec->hazard) {
-            end(ec, cpu);
+            end(ec);
             ec_restart(ec);
             ec->resume_rip = ec->regs.rip;
             if (cpu->sched.resched)
@@ -67,7 +67,7 @@ struct result vcpu_run(struct ec *ec)
             ec_run(ec);
         }
     }
-    end(ec, cpu);
+    end(ec);
     ec->running->runner = NULL;
     ec->running = NULL;
     return (struct result){ABI_OK, vcpu->state->reason};
