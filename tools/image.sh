@@ -13,13 +13,14 @@ set -eu
 : "${mode:=release}" "${vms:=1}" "${cpus:=1}" "${memory_mib:=256}" "${words:=console=ttyS0}"
 : "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}" "${restart:=on-fault}"
 
+# Quoted replacements: bash 5.2 takes a bare & in them for what matched.
 xml_text()
 {
     local s=$1
-    s=${s//&/&amp;}
-    s=${s//</&lt;}
-    s=${s//>/&gt;}
-    s=${s//\"/&quot;}
+    s=${s//&/"&amp;"}
+    s=${s//</"&lt;"}
+    s=${s//>/"&gt;"}
+    s=${s//\"/"&quot;"}
     printf '%s' "$s"
 }
 

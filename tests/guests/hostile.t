@@ -44,7 +44,7 @@ passes "a reset through the keyboard controller ends the machine" beside 120 --f
 testguest cli 'watchdog="500"'
 passes "an endless loop with interrupts off is reported" beside 120 --fail 'vm2 faulted' --expect 'interrupts off and no exit'
 testguest cli 'fault="state" fault-after="3000"'
-passes "a state that the processor refuses ends in a report" beside 120 --fail 'vm2 faulted' --expect 'vm2] VM ended: invalid state'
+passes "a state that the processor refuses ends in a report" beside 120 --fail 'vm2 faulted' --expect 'vm2] VM ended: invalid guest state'
 
 # Linux panics: the log says so, and the machine starts again (panic=1) or stops.
 unset kernel2 words2

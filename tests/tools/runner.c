@@ -81,7 +81,9 @@ static void test_steps(void)
     steps_feed(&s, "\nguest # ", 9);
     ok(steps_done(&s) && !s.failed, "steps: done");
     steps_feed(&s, "a kernel panic here", 19);
-    ok(s.failed && !strcmp(s.failed, "panic"), "steps: a text that must not come");
+    ok(!s.failed, "steps: a text that must not come, in half a line");
+    steps_feed(&s, "\n", 1);
+    ok(s.failed && !strcmp(s.failed, "panic"), "steps: and in a whole one");
 }
 
 static void test_order(void)

@@ -69,9 +69,6 @@ void steps_start(struct steps *s)
 static void match(struct steps *s)
 {
     s->line[s->used] = 0;
-    for (unsigned i = 0; i < s->fail_count && !s->failed; i++)
-        if (strstr(s->line, s->fail[i]))
-            s->failed = s->fail[i];
     for (unsigned i = 0; i < s->until_count; i++) {
         if (s->until[i] && strstr(s->line, s->until[i])) {
             s->until[i] = NULL;
@@ -89,9 +86,13 @@ static void match(struct steps *s)
     }
 }
 
+/* A text that must not come is looked for in whole lines, so that the reader sees the rest of the line. */
 static void end_line(struct steps *s)
 {
     unsigned long passed, failures;
+    for (unsigned i = 0; i < s->fail_count && !s->failed; i++)
+        if (strstr(s->line, s->fail[i]))
+            s->failed = s->fail[i];
     if (sscanf(s->line, "%lu passed, %lu failed", &passed, &failures) == 2) {
         s->summary_seen = true;
         s->passed = passed;
