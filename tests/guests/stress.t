@@ -16,5 +16,6 @@ has "$out" 'successful run completed in 1[2-9][0-9]\.' "stress-ng runs for its t
 has "$out" '^stress-ng exits with 0' "its exit status is 0"
 is "$(echo "$out" | grep -c COMPLAINT)" 0 "no stall, lockup or unstable clock in the guest's log"
 has "$out" '^tsc$' "the guest still uses its TSC"
+sed 's/^/# /' "$tap_temporary/err" | tail -n 30
 echo "$out" | sed 's/^/# /' | tail -n 12
 tap_end
