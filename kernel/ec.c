@@ -111,9 +111,8 @@ enum abi_status ec_create(const struct ec_config *config, struct ec **result)
     if (!ec)
         return ABI_OUT_OF_MEMORY;
     init(ec, config);
-    ec->utcb = config->page ? frame_alloc(ec->pd, 1) : NULL;
     /* The mapping comes last: what has been mapped may be in use on another CPU. */
-    if ((config->page && !ec->utcb) || !create_state(ec) ||
+    if ((config->page && !(ec->utcb = frame_alloc(ec->pd, 1))) || !create_state(ec) ||
         (config->page && !create_page(ec, config->page))) {
         release(ec);
         return ABI_OUT_OF_MEMORY;

@@ -56,11 +56,10 @@ static void deliver(struct ec *ec)
         ec->event_base > ABI_SEL_MAX ? NULL : ec_object(ec, sel, OBJECT_PT, ABI_PERM_PT_EVENT);
     struct pt *pt = pt_of(object);
     struct ec *callee = pt ? __atomic_load_n(&pt->ec, __ATOMIC_RELAXED) : NULL;
-    bool recall = ec->event_vector == ABI_EVENT_RECALL;
 
     if (!pt || callee->cpu != ec->cpu || callee->state == EC_STOPPED || !callee->utcb) {
         __atomic_and_fetch(&ec->hazard, (uint8_t)~EC_HAZARD_EVENT, __ATOMIC_RELAXED);
-        if (recall)
+        if (ec->event_vector == ABI_EVENT_RECALL)
             return;
         ec_stop(ec);
         schedule();

@@ -77,7 +77,7 @@ static enum abi_status set_fs_base(struct ec *target, uint64_t base)
         return ABI_BAD_PARAMETER;
     target->fs_base = base;
     if (target == cpu_self()->current_ec)
-        switch_fs_base(target);
+        msr_write(MSR_FS_BASE, base);
     return ABI_OK;
 }
 

@@ -273,7 +273,7 @@ void ec_run(struct ec *ec)
         xstate_restore(ec->xstate);
         cpu_set_current(ec);
         switch_pd(cpu, ec->pd);
-        switch_fs_base(ec);
+        msr_write(MSR_FS_BASE, ec->fs_base);
     } else if (from != ec) {
         switch_ec(cpu, from, ec);
     }

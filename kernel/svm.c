@@ -265,8 +265,7 @@ static uint64_t run_guest(struct cpu *cpu, struct vcpu *v)
         if (!svm_enter(v->state, v->vmcb_phys, cpu->host_vmcb))
             return EXIT_RECALLED;
         uint64_t code = b->exit_code;
-        if ((uint32_t)code != EXIT_INVALID)
-            cpu->asid_flush = 0;
+        cpu->asid_flush &= (uint32_t)code == EXIT_INVALID;
         b->event = svm_interrupted_event(b);
         if (code == EXIT_INTR)
             return code;

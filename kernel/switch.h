@@ -12,12 +12,6 @@
 #include "kernel/pd.h"
 #include "kernel/xstate.h"
 
-/* Always: what the MSR holds now nobody knows, since loading the selector changes it too. */
-static ALWAYS_INLINE void switch_fs_base(const struct ec *to)
-{
-    msr_write(MSR_FS_BASE, to->fs_base);
-}
-
 static ALWAYS_INLINE void switch_pd(struct cpu *cpu, const struct pd *to)
 {
     paging_load(to->cr3);
@@ -32,7 +26,8 @@ static ALWAYS_INLINE void switch_ec(struct cpu *cpu, struct ec *from, struct ec 
     cpu_set_current(to);
     if (from->pd != to->pd)
         switch_pd(cpu, to->pd);
-    switch_fs_base(to);
+    /* Always: what the MSR holds now nobody knows, since loading the selector changes it too. */
+    msr_write(MSR_FS_BASE, to->fs_base);
 }
 
 #endif

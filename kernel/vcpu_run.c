@@ -33,7 +33,7 @@ static enum abi_status begin(struct ec *ec, struct ec *vcpu)
 static void end(struct ec *ec)
 {
     xstate_restore(ec->xstate);
-    switch_fs_base(ec);
+    msr_write(MSR_FS_BASE, ec->fs_base);
 }
 
 struct result vcpu_run(struct ec *ec)
