@@ -25,7 +25,9 @@ await 100 "$((gluttons * lives)) lives" lived
 for i in $(seq $gluttons); do
     has "$(grep "^\[glutton$i\] took" "$tap_temporary/log" | sort -u)" ' took 12 sessions, 8 threads, [1-9][0-9][0-9]+ pages, [1-9][0-9]+ semaphores' \
         "glutton$i took something"
-    is "$(grep "^\[glutton$i\] took" "$tap_temporary/log" | sort -u | wc -l)" 1 "glutton$i: the same in every life"
+    # Semaphores come out of the frames that tables and nodes have left over: within one frame's worth.
+    is "$(grep "^\[glutton$i\] took" "$tap_temporary/log" | awk '{ n = $(NF - 1); $(NF - 1) = ""; kind[$0]; if (!low || n < low) low = n; if (n > high) high = n }
+        END { print length(kind), (high - low <= 64 ? "near" : low " to " high) }')" "1 near" "glutton$i: the same in every life"
 done
 ! logged 'cannot be\|could not'
 report $? 'nobody was refused his start'
