@@ -44,11 +44,11 @@ mutation()
 run 12 1
 report $? "without a mutation suite 12 passes"
 mutation "a tag is kept whatever its generation" kernel/svm.c \
-    's/v->asid_generation == cpu->asid_generation/v->asid_generation/' 12 1
+    's/v->asid_generation != cpu->asid_generation/!v->asid_generation/' 12 1
 mutation "no flush of other CPUs' TLBs" kernel/tree.c 's/if (batch->flush_host)/if (false)/' 10 2
 mutation "no quota" kernel/pd.h 's/return frames <= account->limit - account->used;/return frames < 1ull << 30 || !account;/' 2 1
 mutation "no limit of the derivation's depth" kernel/delegate.c 's/> ABI_DEPTH_MAX/> 200/' 3 1
 mutation "derivation adds permissions" kernel/delegate.c 's/return from->perms | (/return 0xff | (/' 3 1
-mutation "a call to another CPU" kernel/ipc.c 's/pt->ec->cpu != ec->cpu/false/' 14 2
+mutation "a call to another CPU" kernel/ipc.c 's/(\*callee)->cpu != ec->cpu/false/' 14 2
 rm -rf $copy
 tap_end
