@@ -11,6 +11,6 @@ while read -r name value bar verdict _; do
     [0-9]*) is "$verdict" ok "$name: $value, at most $bar" ;;
     *) has "$value" '^[0-9]+$' "$name: $value" ;;
     esac
-done < <(echo "$out" | sed '1,/^figure  *count/d')
+done < <(echo "$out" | sed '1,/^figure  *count/d' | sed '/^$/,$d')
 has "$(echo "$out" | grep -c '^figure [a-z]')" '^(1[7-9]|[2-9][0-9])$' "all figures are there"
 tap_end
