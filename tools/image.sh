@@ -133,9 +133,10 @@ image_iso()
         echo 'terminal_output console serial'
         echo 'menuentry "Graft" {'
         echo '  multiboot2 /boot/graft pool='$((16 + 8 * vms))
+        # --nounzip: an initrd of several archives is not a gzip file to its end, and GRUB would refuse it.
         while read -r name rest; do
             cp -L "$work/modules/$name" "$work/tree/boot/$name"
-            echo "  module2 /boot/$name $name $rest"
+            echo "  module2 --nounzip /boot/$name $name $rest"
         done <"$work/modules/modules"
         echo '}'
     } >"$work/tree/boot/grub/grub.cfg"
