@@ -7,11 +7,12 @@
 # Settings: mode (release), vms (1), cpus (1), memory_mib (256), words (the guest's command line),
 #   kernel (build/guest/bzImage), initrd (build/guest/initrd, or none), initrd1.., kernel1.., words1.. override them for one VM,
 #   attributes1.. (more attributes of one VM's configuration, such as fault="write": hosts/micro/config.h),
-#   core_words (core's command line), restart (never, on-fault or always; on-fault)
+#   core_words (core's command line), restart (never, on-fault or always; on-fault),
+#   vm_cpu (the VMs' CPUs; 1-63: all but the first, which is for drivers and services; alone if there is no other)
 set -eu
 
 : "${mode:=release}" "${vms:=1}" "${cpus:=1}" "${memory_mib:=256}" "${words:=console=ttyS0}"
-: "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}" "${restart:=on-fault}"
+: "${kernel:=build/guest/bzImage}" "${initrd:=build/guest/initrd}" "${core_words:=}" "${restart:=on-fault}" "${vm_cpu:=1-63}"
 
 # Quoted replacements: bash 5.2 takes a bare & in them for what matched.
 xml_text()
@@ -33,7 +34,7 @@ vm_start()
         rom="<service name=\"ROM\" label=\"initrd$n\"><parent/></service>"
     fi
     cat <<END
-  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="all" authority="vm" restart="$restart">
+  <start name="vm$n" binary="vmm" ram="$((memory_mib + 24))M" kernel="6M" priority="32" cpu="$vm_cpu" authority="vm" restart="$restart">
     <config memory="${memory_mib}M" cpus="$cpus" kernel="kernel"$own_initrd cmdline="$(xml_text "${!own_words:-$words}")" ${!attributes:-}/>
     <route>
       <service name="ROM" label="kernel"><parent label="$module"/></service>

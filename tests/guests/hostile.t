@@ -22,7 +22,7 @@ beside()
     "$runner" --timeout "$seconds" --log "$log" --errors "$log.err" --fail 'vm1 faulted' --fail 'vm1 exited' \
         --expect 'This is vm1' --expect '/ #' --send 'seq 1 100000 | md5sum; echo en""d\r' --expect "$sum" --expect end \
         --send '\x010' "$@" --send '\x011' --send 'echo $((6*7))x\r' --expect '42x' \
-        -- "${qemu_machine[@]}" -m 1G -smp 2 \
+        -- "${qemu_machine[@]}" -m 1G -smp 3 \
         -kernel build/release/graft.elf32 -append pool=40 -initrd "$(sed "s|^|$image/|" "$image/modules" | paste -sd,)"
 }
 

@@ -16,7 +16,7 @@ boot()
     shift
     log=$tap_temporary/log
     vms=2 memory_mib=128 words="console=ttyS0 quiet" tools/image.sh dir "$image"
-    "$runner" --timeout "$seconds" --log "$log" --errors "$log.err" "$@" -- "${qemu_machine[@]}" -m 1G -smp 2 \
+    "$runner" --timeout "$seconds" --log "$log" --errors "$log.err" "$@" -- "${qemu_machine[@]}" -m 1G -smp 3 \
         -kernel build/release/graft.elf32 -append pool=40 -initrd "$(sed "s|^|$image/|" "$image/modules" | paste -sd,)"
 }
 
