@@ -15,6 +15,7 @@
 #ifndef VMM_ENGINE_H
 #define VMM_ENGINE_H
 
+#include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/state.h"
 
 #include <stdbool.h>
@@ -72,6 +73,9 @@ struct engine_ops {
     const char *name;
     uint64_t xcr0;  // extended state that it switches, as bits of XCR0; 0: no XSAVE
     bool tsc_aux;   // it switches TSC_AUX
+    /* What it takes away from the processor's features, applied last to the CPUID table. */
+    const struct cpuid_override *features;
+    size_t feature_count;
     /* The state page of vCPU n; the same for its whole life. Any thread, to get the pointer. */
     struct cpu_state *(*state)(struct engine *engine, unsigned vcpu);
     /*

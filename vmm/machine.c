@@ -113,6 +113,8 @@ enum vmm_status machine_build(struct vm *vm)
         .xcr0 = vm->ops->xcr0,
         .tsc_aux = vm->ops->tsc_aux,
         .hypervisor = CPUID_HYPERVISOR_KVM,
+        .overrides = vm->ops->features,
+        .override_count = vm->ops->feature_count,
     };
 
     vm->lock = host_mutex_create(vm->host);

@@ -66,6 +66,11 @@ void vcpu_start_up(struct vcpu *vcpu, uint8_t vector);
 void vcpu_handle_exit(struct vcpu *vcpu);
 /* Executes the instruction at RIP by the interpreter. */
 void vcpu_emulate(struct vcpu *vcpu);
+/* Its interpreter, and what becomes of the two ways in which a step can fail: the fault that it
+ * left is injected, or #UD with a line in the log. */
+struct interp *vcpu_interp(struct vcpu *vcpu);
+void vcpu_fault(struct vcpu *vcpu);
+void vcpu_unsupported(struct vcpu *vcpu);
 /* Length of the instruction at RIP; 0: it cannot be fetched, and its fault has been injected. */
 unsigned vcpu_length(struct vcpu *vcpu);
 /* Goes on after an instruction that was handled: RIP, shadow, single step. */

@@ -69,14 +69,14 @@ static const struct interp_ops ops = {
     .port_out = port_out, .need = need,
 };
 
-static struct interp *interpreter(struct vcpu *vcpu)
+struct interp *vcpu_interp(struct vcpu *vcpu)
 {
     if (!vcpu->interp.state)
         interp_init(&vcpu->interp, vcpu->state, &ops, vcpu, cpuid_physical_bits(&vcpu->vm->cpuid));
     return &vcpu->interp;
 }
 
-static void inject_fault(struct vcpu *vcpu)
+void vcpu_fault(struct vcpu *vcpu)
 {
     const struct interp_fault *fault = &vcpu->interp.fault;
 
@@ -85,32 +85,32 @@ static void inject_fault(struct vcpu *vcpu)
 
 /*
  * An instruction on a device's memory that the interpreter does not have is one that no driver
- * uses there.
+ * uses there; as an engine it does not have what CPUID does not show.
  */
-static void unsupported(struct vcpu *vcpu)
+void vcpu_unsupported(struct vcpu *vcpu)
 {
-    const uint8_t *b = vcpu->state->bytes;
+    const struct insn *insn = &vcpu->interp.insn;
 
     if (vcpu->reports++ < VCPU_REPORTS_MAX)
-        vm_log(vcpu->vm, "vcpu %u: no emulation of the instruction at %lx (%x %x %x %x): #UD",
-               vcpu->id, vcpu->state->rip, b[0], b[1], b[2], b[3]);
+        vm_log(vcpu->vm, "vcpu %u: no emulation of %s at %lx: #UD", vcpu->id,
+               opcode_name(insn->op), vcpu->state->rip);
     vcpu_exception(vcpu, UD, VCPU_NO_CODE);
 }
 
 void vcpu_emulate(struct vcpu *vcpu)
 {
-    switch (interp_step(interpreter(vcpu))) {
+    switch (interp_step(vcpu_interp(vcpu))) {
     case INTERP_DONE:
     case INTERP_AGAIN:
         break;
     case INTERP_FAULT:
-        inject_fault(vcpu);
+        vcpu_fault(vcpu);
         break;
     case INTERP_EXIT:
         vcpu_handle_exit(vcpu);
         break;
     case INTERP_UNSUPPORTED:
-        unsupported(vcpu);
+        vcpu_unsupported(vcpu);
         break;
     }
 }
@@ -119,8 +119,8 @@ unsigned vcpu_length(struct vcpu *vcpu)
 {
     if (vcpu->state->insn_len)
         return vcpu->state->insn_len;
-    if (interp_fetch(interpreter(vcpu)) == INTERP_DONE)
+    if (interp_fetch(vcpu_interp(vcpu)) == INTERP_DONE)
         return vcpu->interp.insn.length;
-    inject_fault(vcpu);
+    vcpu_fault(vcpu);
     return 0;
 }

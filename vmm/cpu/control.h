@@ -68,6 +68,7 @@ enum exception {
     EXCEPTION_BR = 5,
     EXCEPTION_UD = 6,
     EXCEPTION_NM = 7,
+    EXCEPTION_DF = 8,
     EXCEPTION_TS = 10,
     EXCEPTION_NP = 11,
     EXCEPTION_SS = 12,

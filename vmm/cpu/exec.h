@@ -29,6 +29,9 @@ typedef enum interp_status exec_fn(struct interp *c);
 #undef OP
 #undef OR
 
+/* The beginning of a step: mode, CPL, paging, and RSP into gpr[4]. */
+void interp_begin(struct interp *c);
+
 /* State. */
 static inline void exec_need(struct interp *c, uint32_t groups)
 {

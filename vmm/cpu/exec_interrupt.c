@@ -1,15 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: software interrupts (SDM volume 2, INT n; volume 3, 6.12, 6.14 and 20.1.4), through the
- * vector table of real mode and through gates of 16, 32 and 64 bits. Task gates are not executed
- * (INTERP_UNSUPPORTED).
+ * Interrupts and exceptions on their way to the guest's handler, and the instructions that make
+ * them (SDM volume 2, INT n; volume 3, 6.12 to 6.14 and 20.1.4): through the vector table of real
+ * mode and through gates of 16, 32 and 64 bits. Task gates are not executed (INTERP_UNSUPPORTED).
  */
+#include "vmm/cpu/deliver.h"
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/segment.h"
 
 #define GATE_TASK      5u
 #define GATE_INTERRUPT 6u // bit 0: a trap gate, bit 3: 32 or 64 bits
+
+/* Bits of an error code beside the selector (SDM volume 3, 6.13). */
+#define CODE_EXTERNAL 1u
+#define CODE_IDT      2u
+
+struct delivery {
+    unsigned vector;
+    bool checks_dpl;  // INT n, INT3, INTO: the gate's DPL counts
+    bool has_code;
+    uint32_t code;    // to push
+    uint32_t ext;     // CODE_EXTERNAL if the program did not ask for it
+};
 
 struct gate {
     uint64_t offset;
@@ -62,13 +75,19 @@ static enum interp_status read_implicit(struct interp *c, uint64_t linear, unsig
     return INTERP_DONE;
 }
 
-static enum interp_status read_gate(struct interp *c, unsigned vector, struct gate *g)
+static enum interp_status gate_fault(struct interp *c, enum exception fault,
+                                     const struct delivery *d)
+{
+    return exec_fault_code(c, fault, d->vector * 8 + CODE_IDT + d->ext);
+}
+
+static enum interp_status read_gate(struct interp *c, const struct delivery *d, struct gate *g)
 {
     unsigned size = long_mode(c) ? 16 : 8;
-    uint64_t low, high = 0, at = c->state->idtr.base + vector * size;
+    uint64_t low, high = 0, at = c->state->idtr.base + d->vector * size;
 
-    if (vector * size + size - 1 > c->state->idtr.limit)
-        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
+    if (d->vector * size + size - 1 > c->state->idtr.limit)
+        return gate_fault(c, EXCEPTION_GP, d);
     TRY(read_implicit(c, at, 8, &low));
     if (long_mode(c))
         TRY(read_implicit(c, at + 8, 8, &high));
@@ -86,19 +105,19 @@ static enum interp_status read_gate(struct interp *c, unsigned vector, struct ga
     return INTERP_DONE;
 }
 
-static enum interp_status check_gate(struct interp *c, unsigned vector, const struct gate *g,
-                                     bool checks_dpl)
+static enum interp_status check_gate(struct interp *c, const struct delivery *d,
+                                     const struct gate *g)
 {
     unsigned type = g->type & ~1u;
 
     if (g->type == GATE_TASK && !long_mode(c))
         return INTERP_UNSUPPORTED;
     if (type != (GATE_INTERRUPT | 8) && (type != GATE_INTERRUPT || long_mode(c)))
-        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
-    if (checks_dpl && g->dpl < c->cpl)
-        return exec_fault_code(c, EXCEPTION_GP, vector * 8 + 2);
+        return gate_fault(c, EXCEPTION_GP, d);
+    if (d->checks_dpl && g->dpl < c->cpl)
+        return gate_fault(c, EXCEPTION_GP, d);
     if (!g->present)
-        return exec_fault_code(c, EXCEPTION_NP, vector * 8 + 2);
+        return gate_fault(c, EXCEPTION_NP, d);
     return INTERP_DONE;
 }
 
@@ -186,8 +205,8 @@ static enum interp_status push_virtual8086(struct interp *c)
     return INTERP_DONE;
 }
 
-static enum interp_status push_frame(struct interp *c, const struct gate *g, unsigned cpl,
-                                     bool virtual8086)
+static enum interp_status push_frame(struct interp *c, const struct delivery *d,
+                                     const struct gate *g, unsigned cpl, bool virtual8086)
 {
     bool inner = cpl != c->cpl;
     uint64_t ss = c->state->ss.sel, rsp = c->state->gpr[CPU_RSP];
@@ -206,7 +225,8 @@ static enum interp_status push_frame(struct interp *c, const struct gate *g, uns
     }
     TRY(exec_stack_push(c, g->size, c->state->rflags));
     TRY(exec_stack_push(c, g->size, c->state->cs.sel));
-    return exec_stack_push(c, g->size, c->next_rip);
+    TRY(exec_stack_push(c, g->size, c->next_rip));
+    return d->has_code ? exec_stack_push(c, g->size, d->code) : INTERP_DONE;
 }
 
 static void clear_data_segments(struct interp *c)
@@ -217,7 +237,7 @@ static void clear_data_segments(struct interp *c)
     s->ds = s->es = s->fs = s->gs = (struct cpu_segment){0};
 }
 
-static enum interp_status interrupt_protected(struct interp *c, unsigned vector, bool checks_dpl)
+static enum interp_status interrupt_protected(struct interp *c, const struct delivery *d)
 {
     bool virtual8086 = exec_virtual8086(c);
     struct saved saved;
@@ -226,8 +246,8 @@ static enum interp_status interrupt_protected(struct interp *c, unsigned vector,
     enum interp_status status;
     unsigned cpl = 0;
 
-    TRY(read_gate(c, vector, &g));
-    TRY(check_gate(c, vector, &g, checks_dpl));
+    TRY(read_gate(c, d, &g));
+    TRY(check_gate(c, d, &g));
     TRY(load_code(c, &g, &code, &cpl));
     if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)
         return exec_gp0(c);
@@ -235,7 +255,7 @@ static enum interp_status interrupt_protected(struct interp *c, unsigned vector,
         return exec_gp0(c);
     exec_change(c, CPU_CSSS);
     saved = (struct saved){c->state->ss, c->state->gpr[CPU_RSP], c->mode, c->cpl};
-    status = push_frame(c, &g, cpl, virtual8086);
+    status = push_frame(c, d, &g, cpl, virtual8086);
     if (status != INTERP_DONE) {
         c->state->ss = saved.ss;
         c->state->gpr[CPU_RSP] = saved.rsp;
@@ -264,7 +284,10 @@ static enum interp_status software_interrupt(struct interp *c, unsigned vector)
         return INTERP_UNSUPPORTED;
     if (low_iopl && c->insn.opcode == 0xcd)
         return exec_gp0(c);
-    return interrupt_protected(c, vector, c->insn.opcode != 0xf1);
+    return interrupt_protected(c, &(struct delivery){
+        .vector = vector, .checks_dpl = c->insn.opcode != 0xf1,
+        .ext = c->insn.opcode == 0xf1 ? CODE_EXTERNAL : 0,
+    });
 }
 
 enum interp_status exec_int_n(struct interp *c)
@@ -285,4 +308,56 @@ enum interp_status exec_int1(struct interp *c)
 enum interp_status exec_into(struct interp *c)
 {
     return c->state->rflags & RFLAGS_OF ? software_interrupt(c, EXCEPTION_OF) : INTERP_DONE;
+}
+
+/*
+ * Faults of the segment and stack checks carry EXT as well (SDM volume 3, 6.13): all error codes
+ * but those of #PF and #DF name a selector.
+ */
+static void mark_external(struct interp_fault *fault)
+{
+    if (fault->has_code && fault->vector != EXCEPTION_PF)
+        fault->code |= CODE_EXTERNAL;
+}
+
+/* A fault's frame has RF set, so that an instruction breakpoint is not met twice (17.3.1.1). */
+static bool is_fault(uint64_t event)
+{
+    unsigned vector = event & 0xff;
+
+    return (event & CPU_EVENT_TYPE) == CPU_EVENT_EXCEPTION && vector != EXCEPTION_DB &&
+           vector != EXCEPTION_BP && vector != EXCEPTION_OF && vector != EXCEPTION_DF;
+}
+
+enum interp_status interp_deliver(struct interp *c, uint64_t event)
+{
+    struct delivery d = {
+        .vector = event & 0xff, .has_code = event & CPU_EVENT_ERROR,
+        .code = (uint32_t)(event >> 32), .ext = CODE_EXTERNAL,
+    };
+    struct cpu_state *s = c->state;
+    uint64_t rflags = s->rflags;
+    enum interp_status status;
+
+    interp_begin(c);
+    c->next_rip = s->rip;
+    exec_need(c, CPU_TABLES | CPU_TRLDTR);
+    if (is_fault(event))
+        s->rflags |= RFLAGS_RF;
+    if (!(s->cr0 & CR0_PE))
+        status = interrupt_real(c, d.vector);
+    else
+        status = interrupt_protected(c, &d);
+    if (status == INTERP_FAULT)
+        mark_external(&c->fault);
+    if (status != INTERP_DONE) {
+        s->rflags = rflags;
+        return status;
+    }
+    s->rip = c->next_rip;
+    s->rsp = s->gpr[CPU_RSP];
+    s->shadow = 0;
+    if ((event & CPU_EVENT_TYPE) == CPU_EVENT_NMI)
+        s->nmi_blocked = 1;
+    return INTERP_DONE;
 }

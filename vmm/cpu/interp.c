@@ -58,7 +58,7 @@ void interp_init(struct interp *interp, struct cpu_state *state, const struct in
     };
 }
 
-static void begin(struct interp *c)
+void interp_begin(struct interp *c)
 {
     struct cpu_state *s = c->state;
 
@@ -219,7 +219,7 @@ static enum interp_status finish(struct interp *c, enum interp_status status, bo
 
 enum interp_status interp_fetch(struct interp *c)
 {
-    begin(c);
+    interp_begin(c);
     return fetch(c);
 }
 
@@ -227,7 +227,7 @@ enum interp_status interp_step(struct interp *c)
 {
     bool trap = c->state->rflags & RFLAGS_TF;
 
-    begin(c);
+    interp_begin(c);
     TRY(fetch(c));
     return finish(c, handlers[c->insn.op](c), trap);
 }
