@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The CPU engines of this build, and which one a machine gets. */
+#ifndef HOSTS_LINUX_ENGINES_H
+#define HOSTS_LINUX_ENGINES_H
+
+#include "hosts/linux/options.h"
+#include "vmm/engine.h"
+#include "vmm/vm.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How an engine is made: create, then vm_create(), then attach, then the vCPUs' threads. */
+struct engine_kind {
+    const struct engine_ops *ops;
+    struct engine *(*create)(struct host *host, unsigned vcpus); // NULL: out of memory
+    void (*attach)(struct engine *engine, struct vm *vm);
+    void (*destroy)(struct engine *engine);                      // after vm_destroy()
+    uint64_t (*steps)(const struct engine *engine, unsigned vcpu); // guest instructions so far
+};
+
+/* NULL: `error` says why and what to do. */
+const struct engine_kind *engines_choose(enum options_engine wanted, char *error, size_t size);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of `graft`. */
+#include "hosts/linux/options.h"
+
+#include "lib/text.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+const char options_usage[] =
+    "usage: graft run --kernel FILE [options]   run a virtual machine\n"
+    "       graft run --help                    its options\n"
+    "       graft --version\n"
+    "       graft --help\n";
+
+const char options_run_usage[] =
+    "usage: graft run --kernel FILE [options]\n"
+    "Runs a PC with the terminal as its first serial port. Ctrl-A x ends it, Ctrl-A h lists more.\n"
+    "\n"
+    "  --kernel FILE      what is booted: bzImage, or ELF by Multiboot 1, Multiboot 2 or PVH\n"
+    "  --initrd FILE      its initial RAM disk, or the first module\n"
+    "  --append STRING    its command line, such as 'console=ttyS0'\n"
+    "  --memory SIZE      such as 512M or 2G (default 256M)\n"
+    "  --cpus N           1 to 64 (default 1)\n"
+    "  --engine NAME      auto, kvm, recompiler or interpreter (default auto)\n"
+    "  --hpet             with an HPET\n"
+    "  --watchdog MS      report a CPU that makes no progress for so many milliseconds\n"
+    "  --debug-exit PORT  a device that ends the machine when the guest writes to it\n"
+    "  --on-reset WHAT    restart or end (default restart)\n"
+    "  --timeout SECONDS  end the machine after that time, with status 124\n"
+    "  --stats            at the end, say what it took\n"
+    "  --verbose          say what is done, and what the guest writes to its debug port\n"
+    "  --no-sandbox       for debugging only: a guest that breaks out has all rights of this user\n"
+    "  --help\n"
+    "\n"
+    "Exit status: 0 power-off; with --debug-exit the value written * 2 + 1; 100 + N for another\n"
+    "end (102 reset, 104 triple fault, 105 invalid state, 106 engine, 107 stopped, 108 boot);\n"
+    "1 it could not be set up; 2 wrong usage; 124 time-out.\n";
+
+__attribute__((format(printf, 2, 3)))
+static bool fail(struct options *options, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(options->error, sizeof(options->error), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool set_number(struct options *options, const char *name, const char *value, uint64_t low,
+                       uint64_t high, uint32_t *number)
+{
+    uint64_t got;
+
+    if (!text_to_u64(value, strlen(value), &got) || got < low || got > high)
+        return fail(options, "%s wants a number from %lu to %lu, not '%s'", name, low, high, value);
+    *number = (uint32_t)got;
+    return true;
+}
+
+static bool set_memory(struct options *options, const char *name, const char *value)
+{
+    uint64_t size;
+
+    if (!text_to_size(value, strlen(value), &size))
+        return fail(options, "%s wants a size such as 512M or 2G, not '%s'", name, value);
+    if (size < MEMORY_MIN || size > MEMORY_MAX || size % 4096)
+        return fail(options, "%s wants %lu MiB to %lu GiB in multiples of 4 KiB, not '%s'", name,
+                    (uint64_t)MEMORY_MIN >> 20, (uint64_t)MEMORY_MAX >> 30, value);
+    options->memory = size;
+    return true;
+}
+
+static bool set_choice(struct options *options, const char *name, const char *value,
+                       const char *const *words, unsigned count, unsigned *choice)
+{
+    char list[96] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(value, words[i]) == 0) {
+            *choice = i;
+            return true;
+        }
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+                                 i == 0 ? "" : i + 1 == count ? " or " : ", ", words[i]);
+    }
+    return fail(options, "%s is %s, not '%s'", name, list, value);
+}
+
+static bool set_engine(struct options *options, const char *name, const char *value)
+{
+    static const char *const words[] = {"auto", "kvm", "recompiler", "interpreter"};
+    unsigned choice = 0;
+    bool good = set_choice(options, name, value, words, 4, &choice);
+
+    options->engine = (enum options_engine)choice;
+    return good;
+}
+
+static bool set_reset(struct options *options, const char *name, const char *value)
+{
+    static const char *const words[] = {"restart", "end"};
+    unsigned choice = 0;
+    bool good = set_choice(options, name, value, words, 2, &choice);
+
+    options->end_on_reset = choice == 1;
+    return good;
+}
+
+static bool set_debug_exit(struct options *options, const char *name, const char *value)
+{
+    uint32_t port = 0;
+    bool good = set_number(options, name, value, 1, 0xffff, &port);
+
+    options->debug_exit = (uint16_t)port;
+    return good;
+}
+
+enum option {
+    OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
+    OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
+    OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
+    OPTION_HELP, OPTION_COUNT
+};
+
+static const char *const option_names[OPTION_COUNT] = {
+    "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
+    "--debug-exit", "--on-reset", "--timeout", "--hpet", "--stats", "--verbose", "--no-sandbox",
+    "--help",
+};
+
+/* value: NULL for those that have none. */
+static bool set_option(struct options *options, enum option option, const char *value)
+{
+    const char *name = option_names[option];
+
+    switch (option) {
+    case OPTION_KERNEL:     options->kernel = value; return true;
+    case OPTION_INITRD:     options->initrd = value; return true;
+    case OPTION_APPEND:     options->append = value; return true;
+    case OPTION_MEMORY:     return set_memory(options, name, value);
+    case OPTION_CPUS:
+        return set_number(options, name, value, 1, VM_VCPUS_MAX, &options->cpus);
+    case OPTION_ENGINE:     return set_engine(options, name, value);
+    case OPTION_WATCHDOG:
+        return set_number(options, name, value, 0, 3600000, &options->watchdog_ms);
+    case OPTION_DEBUG_EXIT: return set_debug_exit(options, name, value);
+    case OPTION_ON_RESET:   return set_reset(options, name, value);
+    case OPTION_TIMEOUT:
+        return set_number(options, name, value, 1, 1000000, &options->timeout_s);
+    case OPTION_HPET:       options->hpet = true; return true;
+    case OPTION_STATS:      options->stats = true; return true;
+    case OPTION_VERBOSE:    options->verbose = true; return true;
+    case OPTION_NO_SANDBOX: options->no_sandbox = true; return true;
+    case OPTION_HELP:       options->command = COMMAND_RUN_HELP; return true;
+    default:                return false;
+    }
+}
+
+/* One option at argv[*at], with its value; *at moves past both. */
+static bool parse_one(struct options *options, int argc, char *const *argv, int *at)
+{
+    const char *word = argv[(*at)++], *equals = strchr(word, '='), *value = NULL;
+    size_t length = equals ? (size_t)(equals - word) : strlen(word);
+    unsigned option = 0;
+
+    while (option < OPTION_COUNT && (strlen(option_names[option]) != length ||
+                                     strncmp(word, option_names[option], length) != 0))
+        option++;
+    if (option == OPTION_COUNT)
+        return fail(options, "graft run has no option '%.64s'", word);
+    if (options->given & 1u << option)
+        return fail(options, "%s is there twice", option_names[option]);
+    options->given |= 1u << option;
+    if (option >= OPTION_HPET) {
+        if (equals)
+            return fail(options, "%s takes no value", option_names[option]);
+    } else if (equals) {
+        value = equals + 1;
+    } else if (*at < argc) {
+        value = argv[(*at)++];
+    } else {
+        return fail(options, "%s wants a value", option_names[option]);
+    }
+    return set_option(options, (enum option)option, value);
+}
+
+static bool parse_run(struct options *options, int argc, char *const *argv)
+{
+    for (int at = 2; at < argc;)
+        if (!parse_one(options, argc, argv, &at))
+            return false;
+    if (options->command == COMMAND_RUN && !options->kernel)
+        return fail(options, "--kernel is missing: which kernel shall be booted?");
+    return true;
+}
+
+bool options_parse(struct options *options, int argc, char *const *argv)
+{
+    *options = (struct options){.command = COMMAND_RUN, .memory = 256ull << 20, .cpus = 1};
+    if (argc < 2)
+        return fail(options, "a command is missing, such as 'run'");
+    if (strcmp(argv[1], "run") == 0)
+        return parse_run(options, argc, argv);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        options->command = COMMAND_HELP;
+    else if (strcmp(argv[1], "--version") == 0)
+        options->command = COMMAND_VERSION;
+    else
+        return fail(options, "there is no command '%.64s'", argv[1]);
+    return argc == 2 || fail(options, "%s stands alone", argv[1]);
+}

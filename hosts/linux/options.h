@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of `graft`.
+ *
+ * Both `--name VALUE` and `--name=VALUE`. Texts point into argv. An unknown option, a value out of
+ * its range and an option given twice are errors: a misspelt limit must not become no limit.
+ */
+#ifndef HOSTS_LINUX_OPTIONS_H
+#define HOSTS_LINUX_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum options_command { COMMAND_RUN, COMMAND_HELP, COMMAND_RUN_HELP, COMMAND_VERSION };
+enum options_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_RECOMPILER, ENGINE_INTERPRETER };
+
+struct options {
+    enum options_command command;
+    const char *kernel;
+    const char *initrd;       // NULL: none
+    const char *append;       // NULL: no command line
+    uint64_t memory;          // bytes, a multiple of 4 KiB
+    uint32_t cpus;
+    enum options_engine engine;
+    uint32_t watchdog_ms;     // 0: none
+    uint32_t timeout_s;       // 0: none
+    uint16_t debug_exit;      // port; 0: none
+    bool hpet, end_on_reset, stats, verbose, no_sandbox;
+    uint32_t given;           // the parser's: which options were there
+    char error[256];
+};
+
+/* False: `error` says what is wrong, what was expected and what came. */
+bool options_parse(struct options *options, int argc,
+                   char *const *argv) __attribute__((warn_unused_result));
+
+extern const char options_usage[];     // graft --help
+extern const char options_run_usage[]; // graft run --help
+
+#endif

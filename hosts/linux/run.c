@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* One machine: set-up, sandbox, threads, end. */
+#include "hosts/linux/run.h"
+
+#include "hosts/linux/host.h"
+#include "hosts/linux/image.h"
+#include "hosts/linux/sandbox.h"
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JOIN_SECONDS 10 // for a vCPU that does not leave the guest
+
+struct run;
+
+struct run_vcpu {
+    struct run *run;
+    unsigned id;
+    pthread_t thread;
+};
+
+struct run {
+    const struct options *options;
+    const struct engine_kind *kind;
+    struct engine *engine;
+    struct host host;
+    struct vm_config config;
+    struct run_vcpu vcpu[VM_VCPUS_MAX];
+    /* All vCPUs and the main thread meet here twice: before the filter, and behind it. */
+    pthread_barrier_t gate;
+    uint64_t begun, entered; // ticks: process, first guest instruction
+    int landlock;
+    char error[320];
+};
+
+static bool load_images(struct run *run)
+{
+    const struct options *o = run->options;
+
+    if (image_load(o->kernel, &run->config.kernel, run->error, sizeof(run->error)) &&
+        (!o->initrd ||
+         image_load(o->initrd, &run->config.initrd, run->error, sizeof(run->error))))
+        return true;
+    host_log(&run->host, run->error);
+    return false;
+}
+
+static bool make_machine(struct run *run)
+{
+    const struct options *o = run->options;
+    struct host *host = &run->host;
+
+    run->config.memory = o->memory;
+    run->config.vcpus = o->cpus;
+    run->config.command_line = o->append;
+    run->config.hpet = o->hpet;
+    run->config.end_on_reset = o->end_on_reset;
+    run->config.debug_exit_port = o->debug_exit;
+    run->config.watchdog_ms = o->watchdog_ms;
+    if (!load_images(run) || !host_memory(host, o->memory))
+        return false;
+    run->engine = run->kind->create(host, o->cpus);
+    if (!run->engine) {
+        host_log(host, "too little memory for the CPU engine");
+        return false;
+    }
+    host->vm = vm_create(host, run->kind->ops, run->engine, &run->config);
+    if (!host->vm)
+        return false;
+    run->kind->attach(run->engine, host->vm);
+    return true;
+}
+
+static void *vcpu_thread(void *argument)
+{
+    struct run_vcpu *vcpu = argument;
+
+    pthread_barrier_wait(&vcpu->run->gate);
+    pthread_barrier_wait(&vcpu->run->gate);
+    vcpu_loop(vcpu->run->host.vm, vcpu->id);
+    return NULL;
+}
+
+static bool start_vcpus(struct run *run)
+{
+    pthread_barrier_init(&run->gate, NULL, run->config.vcpus + 1);
+    for (unsigned i = 0; i < run->config.vcpus; i++) {
+        struct run_vcpu *vcpu = &run->vcpu[i];
+        int status;
+
+        vcpu->run = run;
+        vcpu->id = i;
+        status = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+        if (status != 0) {
+            host_say(&run->host, "cannot start the thread of CPU %u: %s", i, strerror(status));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool restrict_process(struct run *run)
+{
+    int files[HOST_FILES];
+    unsigned count = host_files(&run->host, files);
+
+    if (run->options->no_sandbox) {
+        host_log(&run->host, "warning: without a sandbox; a guest that breaks out has all rights "
+                             "of this user");
+        return true;
+    }
+    if (sandbox_restrict(files, count, &run->landlock, run->error, sizeof(run->error)))
+        return true;
+    host_say(&run->host, "the sandbox cannot be set up: %s (--no-sandbox goes without, for "
+                         "debugging)", run->error);
+    return false;
+}
+
+static bool filter_calls(struct run *run)
+{
+    if (run->options->no_sandbox)
+        return true;
+    if (!sandbox_filter(run->error, sizeof(run->error))) {
+        host_say(&run->host, "the sandbox cannot be set up: %s (--no-sandbox goes without, for "
+                             "debugging)", run->error);
+        return false;
+    }
+    if (run->options->verbose)
+        host_say(&run->host, "sandbox: no privileges, no files, seccomp filter, Landlock ABI %d%s",
+                 run->landlock, run->landlock ? "" : " (this kernel has none)");
+    return true;
+}
+
+/* Terminal, sandbox and threads; the vCPUs enter the guest. */
+static bool start(struct run *run)
+{
+    if (run->options->verbose)
+        host_say(&run->host, "%u CPUs by the %s, %lu MiB", run->config.vcpus, run->kind->ops->name,
+                 run->config.memory >> 20);
+    if (!terminal_start(&run->host.terminal, STDIN_FILENO)) {
+        host_say(&run->host, "cannot make the terminal raw: %s", strerror(errno));
+        return false;
+    }
+    if (!restrict_process(run) || !host_start_output(&run->host, STDOUT_FILENO) ||
+        !start_vcpus(run))
+        return false;
+    pthread_barrier_wait(&run->gate);
+    if (!filter_calls(run))
+        return false;
+    run->entered = host_ticks(&run->host);
+    pthread_barrier_wait(&run->gate);
+    return true;
+}
+
+static void join_vcpus(struct run *run)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += JOIN_SECONDS;
+    for (unsigned i = 0; i < run->config.vcpus; i++) {
+        if (pthread_timedjoin_np(run->vcpu[i].thread, NULL, &until) == 0)
+            continue;
+        host_say(&run->host, "CPU %u does not leave the guest: the CPU engine is broken", i);
+        terminal_stop(&run->host.terminal);
+        _exit(RUN_REASON + VM_END_ENGINE);
+    }
+}
+
+static void say_stats(struct run *run)
+{
+    struct host *host = &run->host;
+    uint64_t now = host_ticks(host);
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    host_say(host, "stats: set-up %lu us, guest %lu ms, CPU user %ld ms, CPU system %ld ms, "
+                   "resident at most %ld KiB",
+             (run->entered - run->begun) / 1000, (now - run->entered) / 1000000,
+             usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000,
+             usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss);
+    for (unsigned i = 0; i < run->config.vcpus; i++)
+        host_say(host, "stats: CPU %u: %lu exits, %lu instructions by the %s", i,
+                 host->vm->vcpu[i].exits, run->kind->steps(run->engine, i), run->kind->ops->name);
+}
+
+static int status_of(struct vm_end end)
+{
+    switch (end.reason) {
+    case VM_END_POWEROFF:
+        return 0;
+    case VM_END_DEBUG_EXIT:
+        return (int)(end.code & 0xff);
+    default:
+        return RUN_REASON + (int)end.reason;
+    }
+}
+
+/* From the first guest instruction to the end. */
+static int attend(struct run *run)
+{
+    struct host *host = &run->host;
+    uint32_t seconds = run->options->timeout_s;
+    uint64_t until = seconds ? run->entered + seconds * 1000000000ull : HOST_FOREVER;
+    bool late = !host_run(host, until);
+    int status;
+
+    if (late) {
+        host_say(host, "%u seconds are over: the machine ends", seconds);
+        vm_stop(host->vm);
+        (void)host_run(host, HOST_FOREVER);
+    }
+    join_vcpus(run);
+    status = late ? RUN_TIMEOUT : status_of(vm_end(host->vm));
+    host_finish(host);
+    if (run->options->stats)
+        say_stats(run);
+    vm_destroy(host->vm);
+    run->kind->destroy(run->engine);
+    return status;
+}
+
+int run_machine(const struct options *options, const struct engine_kind *engine)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    int status = RUN_SETUP;
+
+    if (!run)
+        return RUN_SETUP;
+    run->options = options;
+    run->kind = engine;
+    run->begun = host_ticks(&run->host);
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // the guest's timers come when they are due
+    if (host_init(&run->host, STDIN_FILENO)) {
+        run->host.verbose = options->verbose;
+        if (make_machine(run) && start(run))
+            status = attend(run);
+        else
+            terminal_stop(&run->host.terminal);
+    }
+    return status;
+}
