@@ -10,6 +10,7 @@
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
 #include "vmm/cpu/control.h"
+#include "vmm/cpu/host_feature.h"
 #include "vmm/cpu/interp.h"
 
 #include <cpuid.h>
@@ -19,6 +20,8 @@
 #include <sys/mman.h>
 
 #define STATES     1000u // for each form and operand size
+#define X87_STATES 100u  // for each form without the option "full"
+#define X87_FORMS  72u   // of one row: register forms, and modrm.reg of memory forms
 #define DATA_SIZE  4096u
 #define CODE_SIZE  24u   // bytes given to the decoder
 #define EXIT_NEAR  100u  // in the code page: where short branches go
@@ -27,7 +30,7 @@
 #define ALL_FLAGS  RFLAGS_STATUS
 
 /* What is special about a handler. */
-enum kind { PLAIN, SHIFT, DOUBLE_SHIFT, BIT, STRING, BRANCH, CALL, RETURN, STACK, POPF, VECTOR };
+enum kind { PLAIN, SHIFT, DOUBLE_SHIFT, BIT, STRING, BRANCH, CALL, RETURN, STACK, POPF, VECTOR, FLOAT, X87 };
 
 struct rule {
     const char *handler;
@@ -169,6 +172,19 @@ static const struct rule rules[] = {
     {"movq_mmx_load", VECTOR, 0, 0},
     {"movq_mmx_store", VECTOR, 0, 0},
     {"stmxcsr", VECTOR, 0, 0},
+    {"emms", VECTOR, 0, 0},
+    {"maskmovq", VECTOR, 0, 0},
+    {"maskmovdqu", VECTOR, 0, 0},
+    {"sse", VECTOR, 0, 0},
+    {"sse_shift", VECTOR, 0, 0},
+    {"sse_shift_bytes", VECTOR, 0, 0},
+    {"sse_extract", VECTOR, 0, 0},
+    {"sse_string", VECTOR, 0, 0},
+    {"sse_ptest", VECTOR, 0, 0},
+    {"sse_float", FLOAT, 0, 0},
+    {"sse_comis", FLOAT, 0, 0},
+    {"x87", X87, 0, 0},
+    {"fwait", X87, 0, 0},
 };
 
 static const char *const handler_names[ROW_COUNT] = {
@@ -194,6 +210,7 @@ struct test {
     unsigned wrong, shown;
     unsigned mode; // code size: 4 or 8
     bool intel;    // the processor
+    bool full;     // as many states for vector and x87 forms as for others
 };
 
 static uint8_t *test_ram(void *arg, uint64_t gpa, unsigned size, bool write)
@@ -341,13 +358,57 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
     return true;
 }
 
+/* A number of 4, 8 or 10 bytes: each kind of them often enough. */
+static void pick_number(struct test *t, unsigned size, uint8_t *to)
+{
+    unsigned exponent_bits = size == 4 ? 8 : size == 8 ? 11 : 15, top = (1u << exponent_bits) - 1;
+    unsigned mantissa_bits = size == 4 ? 23 : size == 8 ? 52 : 63, bias = top / 2;
+    uint64_t sign = random_u64(&t->random) & 1, exponent, one = 1ull << mantissa_bits;
+    uint64_t mantissa = pick(t) & (one - 1), bits;
+
+    switch (random_below(&t->random, 8)) {
+    case 0:  exponent = 0; break;             // zero and denormal
+    case 1:  exponent = top; break;           // infinity and NaN
+    case 2:  exponent = random_u64(&t->random) & top; break;
+    case 3:  exponent = 1 + random_below(&t->random, 60); break;
+    case 4:  exponent = top - 1 - random_below(&t->random, 60); break;
+    default: exponent = bias - 8 + random_below(&t->random, 64); break;
+    }
+    if (random_below(&t->random, 3) == 0) // short mantissas: exact results
+        mantissa &= ~(one / 16 - 1);
+    if (size == 10) {
+        if (exponent ? random_below(&t->random, 16) != 0 : random_below(&t->random, 16) == 0)
+            mantissa |= one;
+        memcpy(to, &mantissa, 8);
+        to[8] = (uint8_t)exponent;
+        to[9] = (uint8_t)(exponent >> 8 | sign << 7);
+        return;
+    }
+    bits = mantissa | exponent << mantissa_bits | sign << (8 * size - 1);
+    memcpy(to, &bits, size);
+}
+
+/* Numbers of one size, or integers, in the 64 bytes around an operand. */
+static void put_numbers(struct test *t, uint8_t *where)
+{
+    static const unsigned sizes[] = {4, 8, 10};
+    unsigned kind = (unsigned)random_below(&t->random, 4);
+
+    for (unsigned i = 0; kind < 3 && i < 3; i++)
+        pick_number(t, sizes[kind], where + i * sizes[kind]);
+    if (kind == 3 && random_below(&t->random, 2)) // packed decimal
+        for (unsigned i = 0; i < 10; i++)
+            where[i] = (uint8_t)(random_below(&t->random, 10) << 4 | random_below(&t->random, 10));
+}
+
 /* Registers, flags and memory for the form; false if this encoding cannot be tried. */
 static bool prepare(struct test *t, const struct rule *rule, const struct insn *insn)
 {
     struct arena *a = &t->arena;
     uint64_t *gpr = native_state.gpr, stack = (uint64_t)(uintptr_t)a->stack + 2048,
              data = (uint64_t)(uintptr_t)a->data;
-    bool aligned = rule->kind == VECTOR || rule->skip16 || random_below(&t->random, 4) != 0;
+    bool vector = rule->kind == VECTOR || rule->kind == FLOAT;
+    bool aligned = rule->skip16 || random_below(&t->random, vector ? 16 : 4) != 0;
     uint64_t where = data + 1024 + random_below(&t->random, 2048);
 
     if (aligned)
@@ -365,6 +426,8 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
         x = pick(t);
         memcpy(a->stack + 2048 + 8 * i - 16, &x, 8);
     }
+    if (rule->kind >= FLOAT)
+        put_numbers(t, (uint8_t *)(uintptr_t)where);
     if (insn->addrsize == 2 && rule->kind != BRANCH)
         return false; // the arena is not in the first 64 KiB
     if (rule->kind == STRING) {
@@ -377,6 +440,8 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
             gpr[CPU_RCX] |= random_u64(&t->random) << 32;
         return true;
     }
+    if (!strncmp(rule->handler, "maskmov", 7))
+        gpr[CPU_RDI] = where;
     if (rule->handler[0] == 'x' && rule->handler[1] == 'l') // XLAT
         gpr[CPU_RBX] = data + 1024;
     if (insn->prefixes & INSN_ADDRESS && !insn->memory && rule->kind != BRANCH &&
@@ -396,7 +461,7 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     }
     if (!insn->memory)
         return rule->kind != CALL || insn->rm != CPU_RSP;
-    if (insn->reg == CPU_RSP && rule->kind != PLAIN && rule->kind != BIT)
+    if (insn->reg == CPU_RSP && rule->kind != PLAIN && rule->kind != BIT && rule->kind < VECTOR)
         return false;
     if (!place(t, insn, where))
         return false;
@@ -454,32 +519,89 @@ static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn
     return undefined;
 }
 
-static void fill_vectors(struct test *t, struct cpu_state *s)
+static void put16(uint8_t *to, uint64_t value)
 {
-    uint64_t components = 7, x;
+    to[0] = (uint8_t)value;
+    to[1] = (uint8_t)(value >> 8);
+}
 
-    memset(native_state.xsave, 0, 1024);
-    native_state.xsave[0] = 0x7f;
-    native_state.xsave[1] = 0x03;
-    native_state.xsave[24] = 0x80;
-    native_state.xsave[25] = 0x1f;
+/*
+ * Control and status words: exceptions unmasked, and pending ones, now and then. Dot products have
+ * steps of which the interpreter does not see the exceptions one by one: `masked`.
+ */
+static void fill_control(struct test *t, enum kind kind, bool masked, uint8_t *image)
+{
+    uint64_t x = random_u64(&t->random);
+    uint16_t fcw = 0x37f, fsw = 0, mxcsr = 0x1f80;
+
+    if (kind == X87) {
+        fcw = (uint16_t)(0x40 | (x & 0x0f00));
+        fcw |= x >> 16 & 3 ? 0x3f : x >> 20 & 0x3f;
+        fsw = (uint16_t)(x >> 26 & 0x7f00);
+        fsw |= x >> 42 & 1 ? 0 : x >> 43 & 0x7f;
+        if ((fsw & ~fcw & 0x3f) && (x >> 50 & 7))
+            fsw &= (uint16_t)~0x3f;
+        if (fsw & ~fcw & 0x3f)
+            fsw |= 0x8080;
+    } else {
+        fsw = (uint16_t)(x >> 26 & 0x7f00);
+    }
+    if (kind == FLOAT) {
+        mxcsr = (uint16_t)(x & 0xe07f);
+        mxcsr |= masked || (x >> 16 & 3) ? 0x1f80 : x >> 20 & 0x1f80;
+        if (x >> 36 & 1)
+            mxcsr &= 0x7fbf; // neither flush to zero nor denormals as zeros
+    }
+    put16(image, fcw);
+    put16(image + 2, fsw);
+    put16(image + 24, mxcsr);
+    image[4] = (uint8_t)(x >> 56 & 1 ? 0xff : pick(t));
+}
+
+static void fill_vectors(struct test *t, enum kind kind, bool masked)
+{
+    uint8_t *image = native_state.xsave;
+    uint64_t components = 7, x;
+    unsigned size = random_below(&t->random, 2) ? 4 : 8;
+
+    memset(image, 0, 1024);
+    fill_control(t, kind, masked, image);
     for (unsigned i = 160; i < 416; i += 8) {
         x = pick(t);
-        memcpy(native_state.xsave + i, &x, 8);
+        memcpy(image + i, &x, 8);
     }
+    for (unsigned i = 160; kind == FLOAT && i < 416; i += size)
+        pick_number(t, size, image + i);
     for (unsigned i = 576; i < 832; i += 8) {
         x = pick(t);
-        memcpy(native_state.xsave + i, &x, 8);
+        memcpy(image + i, &x, 8);
     }
     for (unsigned i = 0; i < 8; i++) {
+        uint8_t *st = image + 32 + 16 * i;
+
         x = pick(t);
-        memcpy(native_state.xsave + 32 + 16 * i, &x, 8);
-        native_state.xsave[32 + 16 * i + 8] = 0xff;
-        native_state.xsave[32 + 16 * i + 9] = 0xff;
+        memcpy(st, &x, 8);
+        st[8] = st[9] = 0xff;
+        if (kind == X87)
+            pick_number(t, 10, st);
+        else if (kind == FLOAT)
+            pick_number(t, 4, st);
     }
-    native_state.xsave[4] = (uint8_t)pick(t);
-    memcpy(native_state.xsave + 512, &components, 8);
-    memcpy(s->xsave, native_state.xsave, 1024);
+    memcpy(image + 512, &components, 8);
+    memcpy(t->state->xsave, image, 1024);
+}
+
+/*
+ * After an exception only MXCSR may have changed. Whether an unmasked overflow or underflow is
+ * inexact too is left out.
+ */
+static bool same_after_fault(const struct test *t)
+{
+    uint8_t ours = t->state->xsave[24], theirs = native_state.xsave[24];
+
+    return !((ours ^ theirs) & (theirs & 0x18 ? 0x5f : 0x7f)) &&
+           !memcmp(t->state->xsave, native_state.xsave, 5) &&
+           !memcmp(t->state->xsave + 32, native_state.xsave + 32, 384);
 }
 
 static bool same_vectors(const struct test *t)
@@ -509,10 +631,29 @@ static void set_state(struct test *t)
     s->ds = s->es = s->cs = s->ss;
     s->cs.attr = (uint16_t)(CPU_SEG_P | CPU_SEG_S | 0xb | CPU_SEG_DPL |
                             (t->mode == 8 ? CPU_SEG_L : CPU_SEG_DB | CPU_SEG_G));
-    s->cr0 = CR0_PE;
-    s->cr4 = CR4_OSFXSR | CR4_OSXSAVE;
+    s->cr0 = CR0_PE | CR0_MP | CR0_NE;
+    s->cr4 = CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMMEXCPT;
     s->xcr0 = 7;
     s->efer = EFER_LMA;
+}
+
+static void explain_vectors(const struct test *t)
+{
+    const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
+
+    tap_note("    control, status, tags, mxcsr: %02x%02x %02x%02x %02x %02x%02x here, "
+             "%02x%02x %02x%02x %02x %02x%02x there", ours[1], ours[0], ours[3], ours[2], ours[4],
+             ours[25], ours[24], theirs[1], theirs[0], theirs[3], theirs[2], theirs[4], theirs[25],
+             theirs[24]);
+    for (unsigned i = 32; i < 832; i += i == 400 ? 176 : 16) {
+        uint64_t a[2], b[2];
+
+        memcpy(a, ours + i, 16);
+        memcpy(b, theirs + i, 16);
+        if (memcmp(a, b, 16))
+            tap_note("    image at %u: %016lx%016lx here, %016lx%016lx there", i, a[1], a[0], b[1],
+                     b[0]);
+    }
 }
 
 static void explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn,
@@ -534,6 +675,8 @@ static void explain(struct test *t, unsigned row, const uint8_t *bytes, const st
             tap_note("    register %u: %lx before, %lx here, %lx there", i, before[i], ours,
                      native_state.gpr[i]);
     }
+    if (native_state.vectors)
+        explain_vectors(t);
     if ((s->rflags ^ native_state.rflags) & ALL_FLAGS)
         tap_note("    flags: %lx before, %lx here, %lx there; rax %lx rcx %lx", flags_before,
                  s->rflags, native_state.rflags, before[0], before[1]);
@@ -665,9 +808,9 @@ static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsig
     memcpy(before, native_state.gpr, sizeof before);
     flags = native_state.rflags;
     set_state(t);
-    native_state.vectors = rule->kind == VECTOR ? 7 : 0;
+    native_state.vectors = rule->kind >= VECTOR ? 7 : 0;
     if (native_state.vectors)
-        fill_vectors(t, t->state);
+        fill_vectors(t, rule->kind, insn.map == MAP_3A && (insn.opcode & 0xfe) == 0x40);
     status = execute(t, &fault);
 
     size = operand_kinds[opcode_rows[row].operand[0]].size == 1 ? 1 : insn.opsize;
@@ -680,6 +823,8 @@ static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsig
         what = difference(t, row, rule, &insn, mask);
     else if (status != INTERP_FAULT || t->interp.fault.vector != fault)
         what = "not the same exception";
+    else if (native_state.vectors && !same_after_fault(t))
+        what = "not the same vector state after an exception";
     if (what)
         explain(t, row, bytes, &insn, what, before, flags);
     return true;
@@ -694,8 +839,9 @@ static const struct rule *rule_of(const char *handler)
 }
 
 /* Features that a processor may lack: a counted skip. */
-static bool have(const char *handler, unsigned map)
+static bool have(const char *handler, unsigned map, unsigned opcode)
 {
+    struct insn insn = {.map = (uint8_t)map, .opcode = (uint8_t)opcode};
     unsigned a, b, c, d, b7 = 0, c1 = 0, c81 = 0;
 
     __get_cpuid(1, &a, &b, &c1, &d);
@@ -709,6 +855,8 @@ static bool have(const char *handler, unsigned map)
         return c81 & bit_ABM;
     if (!strcmp(handler, "movbe"))
         return c1 & bit_MOVBE;
+    if (!strncmp(handler, "sse", 3))
+        return !(host_feature_needed(&insn) & ~host_features());
     return map < MAP_V1 || ((b7 & bit_BMI2) && (c1 & bit_AVX));
 }
 
@@ -749,9 +897,12 @@ static void test_row(struct test *t, unsigned row, const struct rule *rule, stru
 {
     const struct opcode_row *r = &opcode_rows[row];
     unsigned done = 0, tries = 0, wrong = t->wrong;
+    unsigned states = (rule->kind >= VECTOR && !t->full ? 1 : 3) * STATES;
 
+    if (rule->kind == X87)
+        states = X87_FORMS * (t->full ? STATES : X87_STATES);
     t->shown = 0;
-    for (; done < 3 * STATES && tries < 60 * STATES; tries++)
+    for (; done < states && tries < 20 * states + 60 * STATES; tries++)
         done += try_one(t, row, rule, tries % 3);
     c->states += done;
     c->forms++;
@@ -782,7 +933,7 @@ static void test_mode(struct test *t, unsigned mode)
                  (mode == 4 && opcode_rows[row].map < MAP_V1 &&
                   (opcode_rows[row].select & SELECT(KEY_W, KEY_W)) == SW1))
             c.other_mode++;
-        else if (!have(handler_names[row], opcode_rows[row].map))
+        else if (!have(handler_names[row], opcode_rows[row].map, opcode_rows[row].byte))
             c.lacking++;
         else
             test_row(t, row, rule, &c);
@@ -795,10 +946,11 @@ static void test_mode(struct test *t, unsigned mode)
     ok(c.unreached == 0, "%u-bit code: at least %u states for every form", 8 * mode, STATES);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct test t;
 
+    t.full = argc > 1 && !strcmp(argv[1], "full");
     set_up(&t);
     test_mode(&t, 8);
     test_mode(&t, 4);

@@ -77,8 +77,10 @@ __asm__(
     "    xor %edx, %edx\n"
     "    xsave native_state+192(%rip)\n"
     "    fninit\n"
+    "    ldmxcsr native_mxcsr(%rip)\n"
     "1:  pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
-    "    ret\n");
+    "    ret\n"
+    "native_mxcsr: .long 0x1f80\n");
 
 static volatile sig_atomic_t running;
 static volatile unsigned fault;

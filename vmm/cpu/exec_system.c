@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers: system instructions (SDM volume 2; volume 3, 2.8). */
-#include "vmm/cpu/exec.h"
+#include "vmm/cpu/xstate.h"
 
 #include "vmm/engine.h"
 
@@ -63,15 +63,42 @@ enum interp_status exec_invlpg(struct interp *c)
     return privileged(c);
 }
 
+/* INVPCID: the type in a register, PCID and address in memory (SDM volume 2). */
+enum interp_status exec_invpcid(struct interp *c)
+{
+    uint64_t type, words[2];
+    struct access a;
+
+    TRY(privileged(c));
+    TRY(exec_access(c, c->insn.segment, exec_address(c), 16, 0, &a));
+    exec_load_bytes(c, &a, (uint8_t *)words);
+    type = exec_get_reg(c, c->insn.reg, c->mode == 8 ? 8 : 4);
+    if (type > 3 || words[0] >> 12)
+        return exec_gp0(c);
+    if (type < 2 && words[0] && !(c->state->cr4 & CR4_PCIDE))
+        return exec_gp0(c);
+    if (type == 0 && (uint64_t)((int64_t)(words[1] << 16) >> 16) != words[1])
+        return exec_gp0(c);
+    return INTERP_DONE;
+}
+
 enum interp_status exec_xgetbv(struct interp *c)
 {
+    uint64_t value;
+
     if (!(c->state->cr4 & CR4_OSXSAVE))
         return exec_fault(c, EXCEPTION_UD);
-    if ((uint32_t)c->state->gpr[CPU_RCX] != 0)
+    if ((uint32_t)c->state->gpr[CPU_RCX] > 1)
         return exec_gp0(c);
     exec_need(c, CPU_XSTATE);
-    c->state->gpr[CPU_RAX] = (uint32_t)c->state->xcr0;
-    c->state->gpr[CPU_RDX] = c->state->xcr0 >> 32;
+    value = c->state->xcr0;
+    if ((uint32_t)c->state->gpr[CPU_RCX] == 1) { // those not in their initial state
+        value &= xstate_present(c);
+        if (xstate_mxcsr(c) != MXCSR_INIT)
+            value |= c->state->xcr0 & XSTATE_SSE;
+    }
+    c->state->gpr[CPU_RAX] = (uint32_t)value;
+    c->state->gpr[CPU_RDX] = value >> 32;
     return INTERP_DONE;
 }
 
@@ -449,12 +476,4 @@ enum interp_status exec_sysexit(struct interp *c)
     c->next_rip = wide ? s->gpr[CPU_RDX] : (uint32_t)s->gpr[CPU_RDX];
     s->gpr[CPU_RSP] = wide ? s->gpr[CPU_RCX] : (uint32_t)s->gpr[CPU_RCX];
     return INTERP_DONE;
-}
-
-/* No x87 error can be pending here: x87 instructions are not executed by the interpreter. */
-enum interp_status exec_fwait(struct interp *c)
-{
-    if ((c->state->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
-        return exec_fault(c, EXCEPTION_NM);
-    return INTERP_UNSUPPORTED;
 }

@@ -4,6 +4,7 @@
 
 #include "vmm/cpu/atomic.h"
 #include "vmm/cpu/exec.h"
+#include "vmm/cpu/host_feature.h"
 
 #define PAGE_SIZE 4096u
 
@@ -55,7 +56,15 @@ void interp_init(struct interp *interp, struct cpu_state *state, const struct in
 {
     *interp = (struct interp){
         .state = state, .ops = ops, .arg = arg, .physical_bits = (uint8_t)physical_bits,
+        .host = host_features(),
     };
+    interp_give_cache(interp, interp->decoded, INTERP_DECODED);
+}
+
+void interp_give_cache(struct interp *interp, struct interp_decoded *cache, uint32_t count)
+{
+    interp->cache = cache;
+    interp->cache_mask = count - 1;
 }
 
 void interp_begin(struct interp *c)
@@ -151,7 +160,7 @@ static void remember(struct interp *c, struct interp_decoded *d, uint64_t low, u
 /* The quick way: 16 bytes of RAM in one page. False where the general one is needed. */
 static bool fetch_quickly(struct interp *c, uint64_t linear, enum interp_status *status)
 {
-    struct interp_decoded *d = &c->decoded[linear & (INTERP_DECODED - 1)];
+    struct interp_decoded *d = &c->cache[(linear ^ linear >> 12) & c->cache_mask];
     uint64_t gpa, low, high, bytes[2];
     const uint8_t *p;
 

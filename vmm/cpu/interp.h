@@ -71,7 +71,7 @@ struct interp_fault {
 };
 
 
-#define INTERP_DECODED 32u // instructions remembered, a power of two
+#define INTERP_DECODED 32u // instructions remembered if nobody gives more room
 
 /* A decoded instruction, good wherever the same bytes are found in the same code size. */
 struct interp_decoded {
@@ -86,6 +86,7 @@ struct interp {
     const struct interp_ops *ops;
     void *arg;
     uint8_t physical_bits;      // of guest-physical addresses, 32 to 52
+    uint32_t host;              // HOST_*: what this processor has (host_feature.h)
     struct interp_fault fault;
     struct insn insn;           // the instruction of the last step
     /* Of the step that runs. */
@@ -95,12 +96,20 @@ struct interp {
     uint8_t  cpl;
     bool     shadow;            // the instruction holds interrupts off for one more
     struct walk_cache walks;
+    struct interp_decoded *cache; // by linear address
+    uint32_t cache_mask;
     struct interp_decoded decoded[INTERP_DECODED];
 };
 
 /* ops and state stay the caller's; physical_bits is what CPUID 80000008h tells the guest. */
 void interp_init(struct interp *interp, struct cpu_state *state, const struct interp_ops *ops,
                  void *arg, unsigned physical_bits);
+
+/*
+ * Room for `count` decoded instructions, a power of two: zeroed, the caller's, for the rest of the
+ * interpreter's life. For an engine that executes everything.
+ */
+void interp_give_cache(struct interp *interp, struct interp_decoded *cache, uint32_t count);
 
 /* Execute the instruction at CS:RIP. */
 enum interp_status interp_step(struct interp *interp) INTERP_MUST_CHECK;

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which instructions the host's processor has, of those that the interpreter runs on it. A guest may
+ * execute what its CPUID does not tell; what the host lacks is then undefined in the guest too.
+ */
+#ifndef VMM_CPU_HOST_FEATURE_H
+#define VMM_CPU_HOST_FEATURE_H
+
+#include "vmm/cpu/decode.h"
+
+#define HOST_SSE3   0x01u
+#define HOST_SSSE3  0x02u
+#define HOST_SSE4_1 0x04u
+#define HOST_SSE4_2 0x08u
+#define HOST_AES    0x10u
+#define HOST_PCLMUL 0x20u
+#define HOST_SHA    0x40u
+#define HOST_GFNI   0x80u
+
+/* HOST_* of this processor, from CPUID. */
+uint32_t host_features(void);
+/* The one that an SSE or MMX instruction needs; 0: every 64-bit processor has it. */
+uint32_t host_feature_needed(const struct insn *insn);
+
+#endif
