@@ -10,6 +10,7 @@
 
 #define RFLAGS_IF 0x200u
 #define BIT(n)    (1u << (n))
+#define DECODED   32768u // instructions that each vCPU remembers
 
 struct engine {
     struct host *host;
@@ -17,6 +18,7 @@ struct engine {
     unsigned count;
     struct {
         struct cpu_state *state;
+        struct interp_decoded *cache;
         _Atomic uint32_t kicked;
         _Atomic uint64_t steps; // written by the vCPU's thread alone
     } vcpu[];
@@ -182,7 +184,8 @@ struct engine *interpreter_create(struct host *host, unsigned vcpus)
     engine->count = vcpus;
     for (unsigned i = 0; i < vcpus; i++) {
         engine->vcpu[i].state = host_alloc(host, sizeof(struct cpu_state), 4096);
-        if (!engine->vcpu[i].state) {
+        engine->vcpu[i].cache = host_alloc(host, DECODED * sizeof(struct interp_decoded), 64);
+        if (!engine->vcpu[i].state || !engine->vcpu[i].cache) {
             interpreter_destroy(engine);
             return NULL;
         }
@@ -193,13 +196,18 @@ struct engine *interpreter_create(struct host *host, unsigned vcpus)
 void interpreter_attach(struct engine *engine, struct vm *vm)
 {
     engine->vm = vm;
+    for (unsigned i = 0; i < engine->count; i++)
+        interp_give_cache(vcpu_interp(&vm->vcpu[i]), engine->vcpu[i].cache, DECODED);
 }
 
 void interpreter_destroy(struct engine *engine)
 {
-    for (unsigned i = 0; i < engine->count; i++)
+    for (unsigned i = 0; i < engine->count; i++) {
         if (engine->vcpu[i].state)
             host_free(engine->host, engine->vcpu[i].state);
+        if (engine->vcpu[i].cache)
+            host_free(engine->host, engine->vcpu[i].cache);
+    }
     host_free(engine->host, engine);
 }
 
