@@ -12,6 +12,7 @@
 #include "vmm/cpu/control.h"
 #include "vmm/cpu/host_feature.h"
 #include "vmm/cpu/interp.h"
+#include "vmm/cpu/xstate.h"
 
 #include <cpuid.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@
 #define ALL_FLAGS  RFLAGS_STATUS
 
 /* What is special about a handler. */
-enum kind { PLAIN, SHIFT, DOUBLE_SHIFT, BIT, STRING, BRANCH, CALL, RETURN, STACK, POPF, VECTOR, FLOAT, X87 };
+enum kind { PLAIN, SHIFT, DOUBLE_SHIFT, BIT, STRING, BRANCH, CALL, RETURN, STACK, POPF, VECTOR, FLOAT, X87, XSTATE };
 
 struct rule {
     const char *handler;
@@ -185,6 +186,12 @@ static const struct rule rules[] = {
     {"sse_comis", FLOAT, 0, 0},
     {"x87", X87, 0, 0},
     {"fwait", X87, 0, 0},
+    {"fxsave", XSTATE, 0, 0},
+    {"fxrstor", XSTATE, 0, 0},
+    {"xsave", XSTATE, 0, 0},
+    {"xsaveopt", XSTATE, 0, 0},
+    {"xsavec", XSTATE, 0, 0},
+    {"xrstor", XSTATE, 0, 0},
 };
 
 static const char *const handler_names[ROW_COUNT] = {
@@ -210,6 +217,7 @@ struct test {
     unsigned wrong, shown;
     unsigned mode; // code size: 4 or 8
     bool intel;    // the processor
+    uint8_t *area; // of XSAVE and the like
     bool full;     // as many states for vector and x87 forms as for others
 };
 
@@ -358,6 +366,12 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
     return true;
 }
 
+static void put16(uint8_t *to, uint64_t value)
+{
+    to[0] = (uint8_t)value;
+    to[1] = (uint8_t)(value >> 8);
+}
+
 /* A number of 4, 8 or 10 bytes: each kind of them often enough. */
 static void pick_number(struct test *t, unsigned size, uint8_t *to)
 {
@@ -401,6 +415,36 @@ static void put_numbers(struct test *t, uint8_t *where)
             where[i] = (uint8_t)(random_below(&t->random, 10) << 4 | random_below(&t->random, 10));
 }
 
+/*
+ * An area for XSAVE and the like, whose header is valid now and then; EDX:EAX asks for what the
+ * guest has. Returns where, at times not aligned.
+ */
+static uint64_t put_area(struct test *t, const struct insn *insn)
+{
+    uint64_t x = random_u64(&t->random), *gpr = native_state.gpr, bv = x & 7, format = 0;
+    uint8_t *area = t->arena.data + 1024 + 64 * random_below(&t->random, 16);
+
+    t->area = area;
+    if ((x >> 8 & 3) == 0)
+        format = (x >> 16 & 7) | (x >> 20 & 7 ? 1ull << 63 : 0);
+    if ((x >> 10 & 7) == 0)
+        bv |= x >> 24 & 0x100;
+    if (x >> 32 & 7) {
+        memset(area + 512, 0, 64);
+        memcpy(area + 512, &bv, 8);
+        memcpy(area + 520, &format, 8);
+    }
+    if (x >> 36 & 7)
+        put16(area + 26, 0);
+    memset(area + 6, 0, 18); // not pointers that the native side loads in another form
+    gpr[CPU_RAX] = x >> 40 & 7;
+    gpr[CPU_RDX] = 0;
+    if (insn->base == CPU_RAX || insn->base == CPU_RDX || insn->index == CPU_RAX ||
+        insn->index == CPU_RDX)
+        return 0;
+    return (uint64_t)(uintptr_t)area + (x >> 44 & 15 ? 0 : 8);
+}
+
 /* Registers, flags and memory for the form; false if this encoding cannot be tried. */
 static bool prepare(struct test *t, const struct rule *rule, const struct insn *insn)
 {
@@ -426,7 +470,9 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
         x = pick(t);
         memcpy(a->stack + 2048 + 8 * i - 16, &x, 8);
     }
-    if (rule->kind >= FLOAT)
+    if (rule->kind == XSTATE)
+        where = put_area(t, insn);
+    else if (rule->kind >= FLOAT)
         put_numbers(t, (uint8_t *)(uintptr_t)where);
     if (insn->addrsize == 2 && rule->kind != BRANCH)
         return false; // the arena is not in the first 64 KiB
@@ -463,7 +509,7 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
         return rule->kind != CALL || insn->rm != CPU_RSP;
     if (insn->reg == CPU_RSP && rule->kind != PLAIN && rule->kind != BIT && rule->kind < VECTOR)
         return false;
-    if (!place(t, insn, where))
+    if (where == 0 || !place(t, insn, where))
         return false;
     if (rule->kind == CALL) {
         uint64_t image = (uint64_t)(uintptr_t)a->code + EXIT_FAR;
@@ -519,12 +565,6 @@ static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn
     return undefined;
 }
 
-static void put16(uint8_t *to, uint64_t value)
-{
-    to[0] = (uint8_t)value;
-    to[1] = (uint8_t)(value >> 8);
-}
-
 /*
  * Control and status words: exceptions unmasked, and pending ones, now and then. Dot products have
  * steps of which the interpreter does not see the exceptions one by one: `masked`.
@@ -552,6 +592,8 @@ static void fill_control(struct test *t, enum kind kind, bool masked, uint8_t *i
         if (x >> 36 & 1)
             mxcsr &= 0x7fbf; // neither flush to zero nor denormals as zeros
     }
+    if (kind == XSTATE && (x & 1))
+        mxcsr ^= (uint16_t)(x >> 16 & 0x20bf);
     put16(image, fcw);
     put16(image + 2, fsw);
     put16(image + 24, mxcsr);
@@ -587,12 +629,14 @@ static void fill_vectors(struct test *t, enum kind kind, bool masked)
         else if (kind == FLOAT)
             pick_number(t, 4, st);
     }
+    if (kind == XSTATE) // some in their initial state
+        components = random_u64(&t->random) & 7;
     memcpy(image + 512, &components, 8);
     memcpy(t->state->xsave, image, 1024);
 }
 
 /*
- * After an exception only MXCSR may have changed. Whether an unmasked overflow or underflow is
+ * After an exception only MXCSR may have changed (what XRSTOR has done by then is left open). Whether an unmasked overflow or underflow is
  * inexact too is left out.
  */
 static bool same_after_fault(const struct test *t)
@@ -735,10 +779,21 @@ static void put_code(struct test *t, const uint8_t *bytes, unsigned length)
     native_state.target += THUNKS + 64;
 }
 
+/* What is in its initial state is in the image too. */
+static void put_initial_state(struct test *t)
+{
+    uint8_t *image = t->state->xsave;
+
+    for (uint64_t bit = XSTATE_X87; bit <= XSTATE_AVX; bit <<= 1)
+        if (!(image[XSAVE_BV] & bit))
+            xstate_initialize(image, bit);
+}
+
 /* Both engines, from the same state; the arena ends as the interpreter leaves it. */
 static enum interp_status execute(struct test *t, unsigned *fault)
 {
     struct arena *a = &t->arena;
+    enum interp_status status;
 
     memcpy(a->before[0], a->data, DATA_SIZE);
     memcpy(a->before[1], a->stack, DATA_SIZE);
@@ -747,14 +802,17 @@ static enum interp_status execute(struct test *t, unsigned *fault)
     memcpy(a->after[1], a->stack, DATA_SIZE);
     memcpy(a->data, a->before[0], DATA_SIZE);
     memcpy(a->stack, a->before[1], DATA_SIZE);
-    return interp_step(&t->interp);
+    status = interp_step(&t->interp);
+    if (native_state.vectors)
+        put_initial_state(t);
+    return status;
 }
 
 /* What is not the same, or NULL. */
 static const char *difference(struct test *t, unsigned row, const struct rule *rule,
                               const struct insn *insn, uint64_t mask)
 {
-    const struct arena *a = &t->arena;
+    struct arena *a = &t->arena;
     uint64_t rip = (uint64_t)(uintptr_t)a->code + insn->length;
     bool near = rule->kind == BRANCH && opcode_rows[row].imm == IMM_S8;
 
@@ -767,6 +825,10 @@ static const char *difference(struct test *t, unsigned row, const struct rule *r
         return "not the same registers";
     if ((t->state->rflags ^ native_state.rflags) & mask)
         return "not the same flags";
+    if (rule->kind == XSTATE) { // MXCSR_MASK differs between processors
+        memset(t->area + 28, 0, 4);
+        memset(a->after[0] + (t->area - a->data) + 28, 0, 4);
+    }
     if (memcmp(a->data, a->after[0], DATA_SIZE) || memcmp(a->stack, a->after[1], DATA_SIZE))
         return "not the same memory";
     if (native_state.vectors && !same_vectors(t))
@@ -823,7 +885,7 @@ static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsig
         what = difference(t, row, rule, &insn, mask);
     else if (status != INTERP_FAULT || t->interp.fault.vector != fault)
         what = "not the same exception";
-    else if (native_state.vectors && !same_after_fault(t))
+    else if (native_state.vectors && rule->kind != XSTATE && !same_after_fault(t))
         what = "not the same vector state after an exception";
     if (what)
         explain(t, row, bytes, &insn, what, before, flags);

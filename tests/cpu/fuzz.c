@@ -13,6 +13,21 @@
 
 #define STEPS 3000000u
 
+static void put_vector(uint8_t *code, uint64_t *random)
+{
+    static const uint8_t prefixes[4] = {0x3e, 0x66, 0xf3, 0xf2};
+    uint64_t x = random_u64(random);
+
+    if (x & 1) {
+        code[0] = (uint8_t)(0xd8 + (x >> 8 & 7));
+        return;
+    }
+    code[0] = prefixes[x >> 8 & 3];
+    code[1] = 0x0f;
+    if (x >> 10 & 1)
+        code[2] = x >> 11 & 1 ? 0x38 : 0x3a;
+}
+
 static void scramble(struct guest *g, uint64_t *random)
 {
     struct cpu_state *s = g->state;
@@ -30,6 +45,10 @@ static void scramble(struct guest *g, uint64_t *random)
         g->ram[GUEST_CODE + i] = (uint8_t)random_u64(random);
     if (random_below(random, 3) == 0) // more of map 0F
         g->ram[GUEST_CODE] = 0x0f;
+    for (unsigned i = 0; i < 1024; i++) // extended state, control words and header too
+        s->xsave[i] = (uint8_t)random_u64(random);
+    if (random_below(random, 2)) // an instruction of vectors or x87
+        put_vector(g->ram + GUEST_CODE, random);
     for (unsigned i = 0; i < 64; i++) // descriptors
         g->ram[GUEST_GDT + i] = (uint8_t)random_u64(random);
 }
@@ -53,6 +72,7 @@ int main(void)
                 guest_paging(&g, x & 32 ? PAGING_32 : PAGING_PAE);
             g.state->cr4 |= CR4_OSFXSR | CR4_OSXSAVE;
             g.state->xcr0 = 7;
+            g.state->cr0 |= x & 64 ? CR0_NE : CR0_NE | CR0_TS;
         }
         g.accesses = 0;
         scramble(&g, &random);

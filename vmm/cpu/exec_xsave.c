@@ -227,7 +227,6 @@ enum interp_status exec_xsavec(struct interp *c)
             save_component(c, bit, memory);
     if (used & XSTATE_SSE)
         save_mxcsr(c, memory);
-    memset(memory + LEGACY_SIZE, 0, HEADER_SIZE);
     put64(memory + XSAVE_BV, used);
     put64(memory + XSAVE_COMP, COMPACTED | wanted);
     exec_store_bytes(c, &a, memory);
