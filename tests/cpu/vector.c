@@ -340,6 +340,30 @@ static void test_invpcid(void)
     ok(fault(guest_step(&g, "66 0f 38 82 03"), EXCEPTION_GP, 0), "of a user");
 }
 
+static void test_random(void)
+{
+    uint64_t numbers[2] = {0};
+
+    start(GUEST_LONG);
+    for (unsigned i = 0; i < 2; i++) {
+        g.state->rflags = RFLAGS_1 | RFLAGS_OF | RFLAGS_ZF;
+        g.state->gpr[CPU_RAX] = 0;
+        if (!(host_features() & HOST_RDRAND)) {
+            ok(fault(guest_step(&g, "48 0f c7 f0"), EXCEPTION_UD, -1), "rdrand without a source");
+            continue;
+        }
+        ok(done(guest_step(&g, "48 0f c7 f0")) &&
+               (g.state->rflags & RFLAGS_STATUS) ==
+                   (g.state->gpr[CPU_RAX] ? RFLAGS_CF : 0),
+           "rdrand says whether it gave a number");
+        numbers[i] = g.state->gpr[CPU_RAX];
+    }
+    ok(numbers[0] != numbers[1] || !numbers[0], "two of them are not the same");
+    g.interp.host &= ~(HOST_RDRAND | HOST_RDSEED);
+    ok(fault(guest_step(&g, "0f c7 f8"), EXCEPTION_UD, -1), "rdseed without a source is #UD");
+    g.interp.host = host_features();
+}
+
 int main(void)
 {
     guest_init(&g);
@@ -353,6 +377,7 @@ int main(void)
     test_fxsave();
     test_xsave();
     test_invpcid();
+    test_random();
     guest_free(&g);
     return tap_done();
 }

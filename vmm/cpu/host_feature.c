@@ -29,6 +29,7 @@ uint32_t host_features(void)
     return when(one.ecx, 0, HOST_SSE3) | when(one.ecx, 1, HOST_PCLMUL) |
            when(one.ecx, 9, HOST_SSSE3) | when(one.ecx, 19, HOST_SSE4_1) |
            when(one.ecx, 20, HOST_SSE4_2) | when(one.ecx, 25, HOST_AES) |
+           when(one.ecx, 30, HOST_RDRAND) | when(seven.ebx, 18, HOST_RDSEED) |
            when(seven.ebx, 29, HOST_SHA) | when(seven.ecx, 8, HOST_GFNI);
 }
 

@@ -16,6 +16,8 @@
 #define HOST_PCLMUL 0x20u
 #define HOST_SHA    0x40u
 #define HOST_GFNI   0x80u
+#define HOST_RDRAND 0x100u
+#define HOST_RDSEED 0x200u
 
 /* HOST_* of this processor, from CPUID. */
 uint32_t host_features(void);
