@@ -7,6 +7,7 @@
  * and the exception are compared.
  */
 #include "tests/cpu/native.h"
+#include "tests/cpu/values.h"
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
 #include "vmm/cpu/control.h"
@@ -259,39 +260,6 @@ static const struct interp_ops test_ops = {
     .ram = test_ram, .mmio_read = test_mmio_read, .mmio_write = test_mmio_write, .need = test_need,
 };
 
-static uint64_t pick(struct test *t)
-{
-    static const uint64_t edges[] = {
-        0,
-        1,
-        2,
-        0x7f,
-        0x80,
-        0xff,
-        0x7fff,
-        0x8000,
-        0xffff,
-        0x7fffffff,
-        0x80000000,
-        0xffffffff,
-        0x7fffffffffffffff,
-        0x8000000000000000,
-        0xffffffffffffffff,
-        0x5555555555555555,
-        0x101,
-        0x10001,
-    };
-    uint64_t value = random_u64(&t->random);
-
-    switch (random_below(&t->random, 6)) {
-    case 0: return edges[random_below(&t->random, sizeof edges / sizeof edges[0])];
-    case 1: return value & 0x3f;
-    case 2: return 1ull << (value & 63);
-    case 3: return value >> (value & 63);
-    default: return value;
-    }
-}
-
 /*
  * Bytes of an instruction of this row and operand-size variant (0 none, 1 66, 2 REX.W), checked
  * with decode().
@@ -366,55 +334,6 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
     return true;
 }
 
-static void put16(uint8_t *to, uint64_t value)
-{
-    to[0] = (uint8_t)value;
-    to[1] = (uint8_t)(value >> 8);
-}
-
-/* A number of 4, 8 or 10 bytes: each kind of them often enough. */
-static void pick_number(struct test *t, unsigned size, uint8_t *to)
-{
-    unsigned exponent_bits = size == 4 ? 8 : size == 8 ? 11 : 15, top = (1u << exponent_bits) - 1;
-    unsigned mantissa_bits = size == 4 ? 23 : size == 8 ? 52 : 63, bias = top / 2;
-    uint64_t sign = random_u64(&t->random) & 1, exponent, one = 1ull << mantissa_bits;
-    uint64_t mantissa = pick(t) & (one - 1), bits;
-
-    switch (random_below(&t->random, 8)) {
-    case 0:  exponent = 0; break;             // zero and denormal
-    case 1:  exponent = top; break;           // infinity and NaN
-    case 2:  exponent = random_u64(&t->random) & top; break;
-    case 3:  exponent = 1 + random_below(&t->random, 60); break;
-    case 4:  exponent = top - 1 - random_below(&t->random, 60); break;
-    default: exponent = bias - 8 + random_below(&t->random, 64); break;
-    }
-    if (random_below(&t->random, 3) == 0) // short mantissas: exact results
-        mantissa &= ~(one / 16 - 1);
-    if (size == 10) {
-        if (exponent ? random_below(&t->random, 16) != 0 : random_below(&t->random, 16) == 0)
-            mantissa |= one;
-        memcpy(to, &mantissa, 8);
-        to[8] = (uint8_t)exponent;
-        to[9] = (uint8_t)(exponent >> 8 | sign << 7);
-        return;
-    }
-    bits = mantissa | exponent << mantissa_bits | sign << (8 * size - 1);
-    memcpy(to, &bits, size);
-}
-
-/* Numbers of one size, or integers, in the 64 bytes around an operand. */
-static void put_numbers(struct test *t, uint8_t *where)
-{
-    static const unsigned sizes[] = {4, 8, 10};
-    unsigned kind = (unsigned)random_below(&t->random, 4);
-
-    for (unsigned i = 0; kind < 3 && i < 3; i++)
-        pick_number(t, sizes[kind], where + i * sizes[kind]);
-    if (kind == 3 && random_below(&t->random, 2)) // packed decimal
-        for (unsigned i = 0; i < 10; i++)
-            where[i] = (uint8_t)(random_below(&t->random, 10) << 4 | random_below(&t->random, 10));
-}
-
 /*
  * An area for XSAVE and the like, whose header is valid now and then; EDX:EAX asks for what the
  * guest has. Returns where, at times not aligned.
@@ -435,7 +354,7 @@ static uint64_t put_area(struct test *t, const struct insn *insn)
         memcpy(area + 520, &format, 8);
     }
     if (x >> 36 & 7)
-        put16(area + 26, 0);
+        values_put16(area + 26, 0);
     memset(area + 6, 0, 18); // not pointers that the native side loads in another form
     gpr[CPU_RAX] = x >> 40 & 7;
     gpr[CPU_RDX] = 0;
@@ -458,22 +377,22 @@ static bool prepare(struct test *t, const struct rule *rule, const struct insn *
     if (aligned)
         where &= ~31ull;
     for (unsigned i = 0; i < 16; i++)
-        gpr[i] = pick(t);
+        gpr[i] = values_pick(&t->random);
     gpr[CPU_RSP] = stack & ~7ull;
     native_state.rflags = 0x202 | (random_u64(&t->random) & (RFLAGS_STATUS | RFLAGS_DF));
     memcpy(a->data, a->fill[0], DATA_SIZE);
     memcpy(a->stack, a->fill[1], DATA_SIZE);
     for (unsigned i = 0; i < 8; i++) { // around the operand and the top of the stack
-        uint64_t x = pick(t);
+        uint64_t x = values_pick(&t->random);
 
         memcpy((uint8_t *)(uintptr_t)(where & ~7ull) + 8 * i - 16, &x, 8);
-        x = pick(t);
+        x = values_pick(&t->random);
         memcpy(a->stack + 2048 + 8 * i - 16, &x, 8);
     }
     if (rule->kind == XSTATE)
         where = put_area(t, insn);
     else if (rule->kind >= FLOAT)
-        put_numbers(t, (uint8_t *)(uintptr_t)where);
+        values_put_numbers(&t->random, (uint8_t *)(uintptr_t)where);
     if (insn->addrsize == 2 && rule->kind != BRANCH)
         return false; // the arena is not in the first 64 KiB
     if (rule->kind == STRING) {
@@ -566,73 +485,19 @@ static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn
 }
 
 /*
- * Control and status words: exceptions unmasked, and pending ones, now and then. Dot products have
- * steps of which the interpreter does not see the exceptions one by one: `masked`.
+ * The same registers for both. Dot products have steps of which the interpreter does not see the
+ * exceptions one by one.
  */
-static void fill_control(struct test *t, enum kind kind, bool masked, uint8_t *image)
+static void fill_vectors(struct test *t, enum kind kind, const struct insn *insn)
 {
-    uint64_t x = random_u64(&t->random);
-    uint16_t fcw = 0x37f, fsw = 0, mxcsr = 0x1f80;
+    static const enum values_kind kinds[] = {
+        [VECTOR] = VALUES_INTEGER, [FLOAT] = VALUES_FLOAT, [X87] = VALUES_X87,
+        [XSTATE] = VALUES_XSTATE,
+    };
+    bool masked = insn->map == MAP_3A && (insn->opcode & 0xfe) == 0x40;
 
-    if (kind == X87) {
-        fcw = (uint16_t)(0x40 | (x & 0x0f00));
-        fcw |= x >> 16 & 3 ? 0x3f : x >> 20 & 0x3f;
-        fsw = (uint16_t)(x >> 26 & 0x7f00);
-        fsw |= x >> 42 & 1 ? 0 : x >> 43 & 0x7f;
-        if ((fsw & ~fcw & 0x3f) && (x >> 50 & 7))
-            fsw &= (uint16_t)~0x3f;
-        if (fsw & ~fcw & 0x3f)
-            fsw |= 0x8080;
-    } else {
-        fsw = (uint16_t)(x >> 26 & 0x7f00);
-    }
-    if (kind == FLOAT) {
-        mxcsr = (uint16_t)(x & 0xe07f);
-        mxcsr |= masked || (x >> 16 & 3) ? 0x1f80 : x >> 20 & 0x1f80;
-        if (x >> 36 & 1)
-            mxcsr &= 0x7fbf; // neither flush to zero nor denormals as zeros
-    }
-    if (kind == XSTATE && (x & 1))
-        mxcsr ^= (uint16_t)(x >> 16 & 0x20bf);
-    put16(image, fcw);
-    put16(image + 2, fsw);
-    put16(image + 24, mxcsr);
-    image[4] = (uint8_t)(x >> 56 & 1 ? 0xff : pick(t));
-}
-
-static void fill_vectors(struct test *t, enum kind kind, bool masked)
-{
-    uint8_t *image = native_state.xsave;
-    uint64_t components = 7, x;
-    unsigned size = random_below(&t->random, 2) ? 4 : 8;
-
-    memset(image, 0, 1024);
-    fill_control(t, kind, masked, image);
-    for (unsigned i = 160; i < 416; i += 8) {
-        x = pick(t);
-        memcpy(image + i, &x, 8);
-    }
-    for (unsigned i = 160; kind == FLOAT && i < 416; i += size)
-        pick_number(t, size, image + i);
-    for (unsigned i = 576; i < 832; i += 8) {
-        x = pick(t);
-        memcpy(image + i, &x, 8);
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        uint8_t *st = image + 32 + 16 * i;
-
-        x = pick(t);
-        memcpy(st, &x, 8);
-        st[8] = st[9] = 0xff;
-        if (kind == X87)
-            pick_number(t, 10, st);
-        else if (kind == FLOAT)
-            pick_number(t, 4, st);
-    }
-    if (kind == XSTATE) // some in their initial state
-        components = random_u64(&t->random) & 7;
-    memcpy(image + 512, &components, 8);
-    memcpy(t->state->xsave, image, 1024);
+    values_fill_image(&t->random, kinds[kind], masked, native_state.xsave);
+    memcpy(t->state->xsave, native_state.xsave, 1024);
 }
 
 /*
@@ -872,7 +737,7 @@ static bool try_one(struct test *t, unsigned row, const struct rule *rule, unsig
     set_state(t);
     native_state.vectors = rule->kind >= VECTOR ? 7 : 0;
     if (native_state.vectors)
-        fill_vectors(t, rule->kind, insn.map == MAP_3A && (insn.opcode & 0xfe) == 0x40);
+        fill_vectors(t, rule->kind, &insn);
     status = execute(t, &fault);
 
     size = operand_kinds[opcode_rows[row].operand[0]].size == 1 ? 1 : insn.opsize;
