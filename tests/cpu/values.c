@@ -149,5 +149,8 @@ void values_fill_image(uint64_t *random, enum values_kind kind, bool masked, uin
     }
     if (kind == VALUES_XSTATE) // some in their initial state
         components = random_u64(random) & 7;
+    /* With another MXCSR than the initial one a switch of tasks makes SSE one in use. */
+    if (image[24] != 0x80 || image[25] != 0x1f)
+        components |= 2;
     memcpy(image + 512, &components, 8);
 }

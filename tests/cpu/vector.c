@@ -315,6 +315,9 @@ static void test_xsave(void)
     ok(done(guest_step(&g, "0f c7 23")) && guest_read(&g, DATA + 512, 8) == 1 &&
            guest_read(&g, DATA + 520, 8) == (7 | 1ull << 63) && guest_read(&g, DATA + 528, 8) == 0,
        "xsavec's header");
+    x87_set_word(g.state->xsave, XSAVE_MXCSR, 0x1f81);
+    ok(done(guest_step(&g, "0f c7 23")) && guest_read(&g, DATA + 512, 8) == 3,
+       "another MXCSR than the initial one makes SSE a component in use");
     guest_write(&g, DATA + 512, 8, 6);
     guest_write(&g, DATA + XSAVE_MXCSR, 4, 0x1fa0);
     ok(done(guest_step(&g, restore)) && g.state->xsave[XSAVE_BV] == 6 &&

@@ -116,12 +116,14 @@ static enum interp_status load_operands(struct interp *c, unsigned about, struct
     return INTERP_DONE;
 }
 
-static void run(struct interp *c, struct host_vector *v)
+static void run(struct interp *c, unsigned about, struct host_vector *v)
 {
-    if (is_mmx(class_of(c, 0)) || is_mmx(class_of(c, 1)))
-        host_mmx_run(v, stub_of(c));
+    bool mmx = is_mmx(class_of(c, 0)) || is_mmx(class_of(c, 1));
+
+    if (about & USES_MXCSR)
+        (mmx ? host_mmx_float_run : host_float_run)(v, stub_of(c));
     else
-        host_vector_run(v, stub_of(c));
+        (mmx ? host_mmx_run : host_vector_run)(v, stub_of(c));
 }
 
 /* Is one of the results a denormal number? */
@@ -176,10 +178,17 @@ static enum interp_status run_float(struct interp *c, struct host_vector *v)
 {
     uint32_t mxcsr = xstate_mxcsr(c), raised, unmasked = ~mxcsr >> 7 & MXCSR_FLAGS;
 
+    if (!unmasked) { // flags are sticky: nothing to tell apart
+        v->mxcsr = mxcsr;
+        run(c, USES_MXCSR, v);
+        if (v->mxcsr != mxcsr)
+            xstate_set_mxcsr(c, v->mxcsr);
+        return INTERP_DONE;
+    }
     v->mxcsr = (mxcsr & ~MXCSR_FLAGS) | MXCSR_MASKS;
     if (unmasked & 0x10) // flush to zero is for masked underflow
         v->mxcsr &= ~0x8000u;
-    run(c, v);
+    run(c, USES_MXCSR, v);
     raised = v->mxcsr & MXCSR_FLAGS;
     if ((unmasked & 0x10) && exact_underflow(c, v->xmm[1]))
         raised |= 0x10;
@@ -229,7 +238,7 @@ static enum interp_status operate(struct interp *c, unsigned about)
             xstate_use_mmx(c);
         TRY(status);
     } else {
-        run(c, &v);
+        run(c, about, &v);
     }
     if (about & SETS_FLAGS)
         set_flags(c, &v);
@@ -319,7 +328,7 @@ enum interp_status exec_sse_string(struct interp *c)
     TRY(load_operands(c, UNALIGNED, &v));
     v.rax = string_length(c, CPU_RAX);
     v.rdx = string_length(c, CPU_RDX);
-    run(c, &v);
+    run(c, UNALIGNED, &v);
     if (c->insn.opcode & 1)
         exec_set_reg(c, CPU_RCX, 8, (uint32_t)v.rcx);
     else

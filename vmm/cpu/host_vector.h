@@ -8,7 +8,7 @@
  * memory forms work on [RDI]. The stubs are assembled for whole opcode maps, so not each of them is
  * an instruction of every processor: a caller runs only what the opcode table has a handler for and
  * the guest's CPUID, which the host's bounds, has told. Nothing here allocates, faults or touches
- * guest memory; the host's MXCSR and x87 control word are put back.
+ * guest memory; the host's x87 control word and MXCSR, but for its sticky flags, are put back.
  */
 #ifndef VMM_CPU_HOST_VECTOR_H
 #define VMM_CPU_HOST_VECTOR_H
@@ -21,17 +21,20 @@ struct host_vector {
     uint64_t mm[3];      // mm[0] is not used
     uint64_t rax, rcx, rdx;
     uint64_t rflags;     // out
-    uint32_t mxcsr;      // in and out; all exceptions masked
+    uint32_t mxcsr;      // in and out where it is used; all exceptions masked
     uint32_t pad;
 };
 _Static_assert(offsetof(struct host_vector, mm) == 48 && offsetof(struct host_vector, rax) == 72 &&
                offsetof(struct host_vector, rflags) == 96 &&
                offsetof(struct host_vector, mxcsr) == 104, "known to the assembly");
 
-/* Runs a stub; XMM0, XMM1, RAX, RCX, RDX, flags and MXCSR come back. */
+/* Runs a stub that does not use MXCSR; XMM0, XMM1, RAX, RCX, RDX and flags come back. */
 void host_vector_run(struct host_vector *v, const uint8_t *stub);
-/* The same with MM1 and MM2; MM1 comes back. */
+/* The same with MXCSR, which comes back. */
+void host_float_run(struct host_vector *v, const uint8_t *stub);
+/* The same two with MM1 and MM2; MM1 comes back. */
 void host_mmx_run(struct host_vector *v, const uint8_t *stub);
+void host_mmx_float_run(struct host_vector *v, const uint8_t *stub);
 
 /*
  * Runs an x87 stub on the FXSAVE image (512 bytes, 16-byte aligned, MXCSR valid, no unmasked

@@ -90,6 +90,10 @@ void xstate_get_vector(const struct interp *c, unsigned reg, unsigned size, uint
 {
     uint64_t bits = xstate_present(c);
 
+    if (size == 16 && (bits & XSTATE_SSE)) {
+        memcpy(to, c->state->xsave + XSAVE_XMM + 16 * reg, 16);
+        return;
+    }
     memset(to, 0, size);
     if (bits & XSTATE_SSE)
         memcpy(to, c->state->xsave + XSAVE_XMM + 16 * reg, size < 16 ? size : 16);
