@@ -86,6 +86,11 @@ enum interp_status exec_linear(struct interp *c, unsigned segment, uint64_t offs
 /* Guest-linear to guest-physical; access is of walk.h. */
 enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t access,
                                   uint64_t *gpa) INTERP_MUST_CHECK;
+/*
+ * The same for `size` bytes in one page, with the host's address of them; NULL if they are not RAM.
+ */
+enum interp_status exec_page(struct interp *c, uint64_t linear, uint32_t access, unsigned size,
+                             uint64_t *gpa, uint8_t **host) INTERP_MUST_CHECK;
 /* Translates all of the operand: after this, an access cannot fault. */
 enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size, uint32_t flags,
                                 struct access *a) INTERP_MUST_CHECK;

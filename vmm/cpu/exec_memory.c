@@ -88,6 +88,36 @@ enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t ac
     }
 }
 
+enum interp_status exec_page(struct interp *c, uint64_t linear, uint32_t access, unsigned size,
+                             uint64_t *gpa, uint8_t **host)
+{
+    uint64_t offset = linear & (PAGE_SIZE - 1);
+    bool write = access & WALK_WRITE;
+    const struct tlb_entry *found;
+    struct tlb_entry *e;
+    uint64_t tag;
+
+    if (!c->tlb) {
+        TRY(exec_translate(c, linear, access, gpa));
+        *host = c->ops->ram(c->arg, *gpa, size, write);
+        return INTERP_DONE;
+    }
+    tag = (linear - offset) | access | (c->state->rflags & RFLAGS_AC ? TLB_AC : 0);
+    found = tlb_find(c->tlb, tag);
+    if (!found) {
+        TRY(exec_translate(c, linear, access, gpa));
+        e = tlb_slot(c->tlb, tag);
+        *e = (struct tlb_entry){
+            .tag = tag, .generation = c->tlb->generation, .gpa = *gpa - offset,
+            .host = c->ops->ram(c->arg, *gpa - offset, PAGE_SIZE, write),
+        };
+        found = e;
+    }
+    *gpa = found->gpa + offset;
+    *host = found->host ? found->host + offset : NULL;
+    return INTERP_DONE;
+}
+
 static bool misaligned(const struct interp *c, uint64_t linear, unsigned size, uint32_t flags)
 {
     return size > 1 && size <= 8 && (linear & (size - 1)) && c->cpl == 3 &&
@@ -99,24 +129,19 @@ enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size
 {
     uint32_t access = flags & (WALK_WRITE | WALK_IMPLICIT | WALK_FETCH);
     unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1));
-    bool write = flags & ACCESS_WRITE;
 
     if (c->cpl == 3 && !(flags & ACCESS_IMPLICIT))
         access |= WALK_USER;
     a->size = size;
     a->first = size < room ? size : room;
-    TRY(exec_translate(c, linear, access, &a->gpa[0]));
+    TRY(exec_page(c, linear, access, a->first, &a->gpa[0], &a->host[0]));
     if (a->first < size) {
         uint64_t next = linear + a->first;
 
-        TRY(exec_translate(c, c->mode == 8 ? next : (uint32_t)next, access, &a->gpa[1]));
+        TRY(exec_page(c, c->mode == 8 ? next : (uint32_t)next, access, size - a->first, &a->gpa[1],
+                      &a->host[1]));
     }
-    if (misaligned(c, linear, size, flags))
-        return exec_fault_code(c, EXCEPTION_AC, 0);
-    a->host[0] = c->ops->ram(c->arg, a->gpa[0], a->first, write);
-    if (a->first < size)
-        a->host[1] = c->ops->ram(c->arg, a->gpa[1], size - a->first, write);
-    return INTERP_DONE;
+    return misaligned(c, linear, size, flags) ? exec_fault_code(c, EXCEPTION_AC, 0) : INTERP_DONE;
 }
 
 enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size,

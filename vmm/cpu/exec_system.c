@@ -57,10 +57,18 @@ enum interp_status exec_rdpmc(struct interp *c)
     return exec_exit(c, EXIT_PMC, 0, 0);
 }
 
-/* Nothing is cached here; a hardware engine that intercepts it flushes by engine_ops.invalidate. */
+/* The TLB is flushed whole; a hardware engine that intercepts it has engine_ops.invalidate. */
+static void flush(struct interp *c)
+{
+    if (c->tlb)
+        tlb_flush(c->tlb);
+}
+
 enum interp_status exec_invlpg(struct interp *c)
 {
-    return privileged(c);
+    TRY(privileged(c));
+    flush(c);
+    return INTERP_DONE;
 }
 
 /* INVPCID: the type in a register, PCID and address in memory (SDM volume 2). */
@@ -79,6 +87,7 @@ enum interp_status exec_invpcid(struct interp *c)
         return exec_gp0(c);
     if (type == 0 && (uint64_t)((int64_t)(words[1] << 16) >> 16) != words[1])
         return exec_gp0(c);
+    flush(c);
     return INTERP_DONE;
 }
 
@@ -197,6 +206,7 @@ static enum interp_status write_cr0(struct interp *c, uint64_t value)
         s->efer &= ~EFER_LMA;
     }
     exec_change(c, CPU_CR);
+    flush(c);
     s->cr0 = value;
     return INTERP_DONE;
 }
@@ -205,11 +215,12 @@ static enum interp_status write_cr3(struct interp *c, uint64_t value)
 {
     if (c->state->efer & EFER_LMA) {
         if (c->state->cr4 & CR4_PCIDE)
-            value &= ~(1ull << 63); // no flush wanted; nothing is cached here
+            value &= ~(1ull << 63); // no flush wanted; one too many is allowed
         if (value >> c->physical_bits)
             return exec_gp0(c);
     }
     exec_change(c, CPU_CR);
+    flush(c);
     c->state->cr3 = value;
     return INTERP_DONE;
 }
@@ -226,6 +237,7 @@ static enum interp_status write_cr4(struct interp *c, uint64_t value)
     if ((value & ~c->state->cr4 & CR4_PCIDE) && (!lma || (c->state->cr3 & 0xfff)))
         return exec_gp0(c);
     exec_change(c, CPU_CR);
+    flush(c);
     c->state->cr4 = value;
     return INTERP_DONE;
 }

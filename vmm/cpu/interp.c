@@ -58,6 +58,7 @@ void interp_init(struct interp *interp, struct cpu_state *state, const struct in
         .state = state, .ops = ops, .arg = arg, .physical_bits = (uint8_t)physical_bits,
         .host = host_features(),
     };
+    interp->walk = (struct walk){.ram = ops->ram, .arg = arg, .physical_bits = physical_bits};
     interp_give_cache(interp, interp->decoded, INTERP_DECODED);
 }
 
@@ -65,6 +66,27 @@ void interp_give_cache(struct interp *interp, struct interp_decoded *cache, uint
 {
     interp->cache = cache;
     interp->cache_mask = count - 1;
+}
+
+void interp_give_tlb(struct interp *interp, struct tlb *tlb)
+{
+    interp->tlb = tlb;
+    tlb_flush(tlb);
+}
+
+/* What a step's translations depend on; whoever changed it, the TLB is void then. */
+static inline void set_paging(struct interp *c)
+{
+    const struct cpu_state *s = c->state;
+    struct walk *w = &c->walk;
+
+    if (c->tlb && ((w->cr0 ^ s->cr0) | (w->cr3 ^ s->cr3) | (w->cr4 ^ s->cr4) | (w->efer ^ s->efer)))
+        tlb_flush(c->tlb);
+    w->cr0 = s->cr0;
+    w->cr3 = s->cr3;
+    w->cr4 = s->cr4;
+    w->efer = s->efer;
+    w->rflags = s->rflags;
 }
 
 void interp_begin(struct interp *c)
@@ -81,16 +103,7 @@ void interp_begin(struct interp *c)
     else
         c->cpl = s->rflags & RFLAGS_VM ? 3 : s->ss.attr >> 5 & 3;
     c->shadow = false;
-    c->walk = (struct walk){
-        .ram = c->ops->ram,
-        .arg = c->arg,
-        .cr0 = s->cr0,
-        .cr3 = s->cr3,
-        .cr4 = s->cr4,
-        .efer = s->efer,
-        .rflags = s->rflags,
-        .physical_bits = c->physical_bits,
-    };
+    set_paging(c);
     s->gpr[CPU_RSP] = s->rsp;
 }
 
@@ -162,12 +175,11 @@ static bool fetch_quickly(struct interp *c, uint64_t linear, enum interp_status 
 {
     struct interp_decoded *d = &c->cache[(linear ^ linear >> 12) & c->cache_mask];
     uint64_t gpa, low, high, bytes[2];
-    const uint8_t *p;
+    uint8_t *p;
 
-    *status = exec_translate(c, linear, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &gpa);
+    *status = exec_page(c, linear, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), 16, &gpa, &p);
     if (*status != INTERP_DONE)
         return true;
-    p = c->ops->ram(c->arg, gpa, 16, false);
     if (!p)
         return false;
     low = atomic_load_guest(p, 8);

@@ -24,6 +24,7 @@
 
 #include "vmm/cpu/decode.h"
 #include "vmm/cpu/state.h"
+#include "vmm/cpu/tlb.h"
 #include "vmm/cpu/walk.h"
 
 #include <stdbool.h>
@@ -96,6 +97,7 @@ struct interp {
     uint8_t  cpl;
     bool     shadow;            // the instruction holds interrupts off for one more
     struct walk_cache walks;
+    struct tlb *tlb;              // NULL: every translation is checked against the tables
     struct interp_decoded *cache; // by linear address
     uint32_t cache_mask;
     struct interp_decoded decoded[INTERP_DECODED];
@@ -110,6 +112,12 @@ void interp_init(struct interp *interp, struct cpu_state *state, const struct in
  * interpreter's life. For an engine that executes everything.
  */
 void interp_give_cache(struct interp *interp, struct interp_decoded *cache, uint32_t count);
+
+/*
+ * A TLB, zeroed and the caller's: for an engine that executes everything, so that no flush by the
+ * guest goes past the interpreter. Others must not give one.
+ */
+void interp_give_tlb(struct interp *interp, struct tlb *tlb);
 
 /* Execute the instruction at CS:RIP. */
 enum interp_status interp_step(struct interp *interp) INTERP_MUST_CHECK;

@@ -19,26 +19,32 @@ struct engine {
     struct {
         struct cpu_state *state;
         struct interp_decoded *cache;
+        struct tlb *tlb;
         _Atomic uint32_t kicked;
         _Atomic uint64_t steps; // written by the vCPU's thread alone
     } vcpu[];
 };
 
 /*
- * What the interpreter executes, of what a processor may have: no extended state beyond FXSAVE's,
- * no SSE3 and later, no AVX, no RDPID, no CLZERO.
+ * What the interpreter executes, of what a processor may have: SSE up to 4.2, AES, PCLMULQDQ, SHA;
+ * no AVX, RDRAND, RDSEED, RDPID, CLZERO.
  */
 static const struct cpuid_override features[] = {
-    /* CMPXCHG16B X2APIC MOVBE POPCNT TSC-deadline hypervisor */
-    {0x00000001, 0, 2, BIT(13) | BIT(21) | BIT(22) | BIT(23) | BIT(24) | BIT(31), 0},
-    /* FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS SMAP */
-    {0x00000007, 0, 1, BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(20), 0},
+    /* SSE3 PCLMULQDQ SSSE3 CMPXCHG16B PCID SSE4.1 SSE4.2 X2APIC MOVBE POPCNT TSC-deadline AES
+       XSAVE hypervisor */
+    {0x00000001, 0, 2,
+     BIT(0) | BIT(1) | BIT(9) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(21) | BIT(22) |
+         BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(31), 0},
+    /* FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID ADX SMAP SHA */
+    {0x00000007, 0, 1,
+     BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(19) | BIT(20) | BIT(29), 0},
     {0x00000007, 0, 2, BIT(2), 0}, // UMIP
     {0x00000007, 0, 3, BIT(4), 0}, // FSRM
     /* LAHF CmpLegacy ALTMOVCR8 LZCNT PREFETCHW TOPOEXT */
     {0x80000001, 0, 2, BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(8) | BIT(22), 0},
     {0x80000001, 0, 3, ~(BIT(22) | BIT(25) | BIT(30) | BIT(31)), 0}, // no 3DNow!, no FFXSR
     {0x80000008, 0, 1, 0, 0},
+    {0x0000000d, 1, 0, BIT(0) | BIT(2), 0}, // XSAVEOPT, XGETBV with ECX 1; no compacted format
 };
 
 static struct cpu_state *interpreter_state(struct engine *engine, unsigned vcpu)
@@ -59,11 +65,9 @@ static void interpreter_fetch(struct engine *engine, unsigned vcpu, uint32_t gro
     (void)groups;
 }
 
-/* Walks are checked against the tables at each use (vmm/cpu/walk.h): there is nothing to forget. */
 static void interpreter_invalidate(struct engine *engine, unsigned vcpu)
 {
-    (void)engine;
-    (void)vcpu;
+    tlb_flush(engine->vcpu[vcpu].tlb);
 }
 
 static bool leave(struct cpu_state *state, enum engine_exit reason)
@@ -165,6 +169,7 @@ static bool interpreter_run(struct engine *engine, unsigned n)
 
 const struct engine_ops engine_interpreter = {
     .name          = "interpreter",
+    .xcr0          = 3, // x87 and SSE
     .features      = features,
     .feature_count = sizeof features / sizeof features[0],
     .state         = interpreter_state,
@@ -185,7 +190,8 @@ struct engine *interpreter_create(struct host *host, unsigned vcpus)
     for (unsigned i = 0; i < vcpus; i++) {
         engine->vcpu[i].state = host_alloc(host, sizeof(struct cpu_state), 4096);
         engine->vcpu[i].cache = host_alloc(host, DECODED * sizeof(struct interp_decoded), 64);
-        if (!engine->vcpu[i].state || !engine->vcpu[i].cache) {
+        engine->vcpu[i].tlb = host_alloc(host, sizeof(struct tlb), 64);
+        if (!engine->vcpu[i].state || !engine->vcpu[i].cache || !engine->vcpu[i].tlb) {
             interpreter_destroy(engine);
             return NULL;
         }
@@ -196,8 +202,10 @@ struct engine *interpreter_create(struct host *host, unsigned vcpus)
 void interpreter_attach(struct engine *engine, struct vm *vm)
 {
     engine->vm = vm;
-    for (unsigned i = 0; i < engine->count; i++)
+    for (unsigned i = 0; i < engine->count; i++) {
         interp_give_cache(vcpu_interp(&vm->vcpu[i]), engine->vcpu[i].cache, DECODED);
+        interp_give_tlb(vcpu_interp(&vm->vcpu[i]), engine->vcpu[i].tlb);
+    }
 }
 
 void interpreter_destroy(struct engine *engine)
@@ -207,6 +215,8 @@ void interpreter_destroy(struct engine *engine)
             host_free(engine->host, engine->vcpu[i].state);
         if (engine->vcpu[i].cache)
             host_free(engine->host, engine->vcpu[i].cache);
+        if (engine->vcpu[i].tlb)
+            host_free(engine->host, engine->vcpu[i].tlb);
     }
     host_free(engine->host, engine);
 }
