@@ -42,7 +42,8 @@ static bool close_files(const int *files, unsigned count)
         errno = EINVAL;
         return false;
     }
-    memcpy(sorted, files, count * sizeof(*files));
+    for (unsigned i = 0; i < count; i++)
+        sorted[i] = files[i];
     qsort(sorted, count, sizeof(*sorted), compare);
     for (unsigned i = 0; i < count; i++) {
         unsigned fd = (unsigned)sorted[i];
@@ -120,12 +121,16 @@ bool sandbox_restrict(const int *files, unsigned count, int *landlock, char *err
 
 /* --- System calls --- */
 
-/* What the threads do while the guest runs, what ends them, and what the C library needs for it. */
+/*
+ * What the threads do while the guest runs, what ends them, what the C library needs for it, and
+ * (nanosleep, gettimeofday) what the thread sanitizer's own thread does.
+ */
 static const int allowed[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
     SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(timerfd_settime),
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(getrusage),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
+    SCMP_SYS(nanosleep), SCMP_SYS(getrusage),
     SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getpid), SCMP_SYS(gettid),
@@ -165,6 +170,9 @@ bool sandbox_filter(char *error, size_t size)
 
     if (status == 0)
         status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    /* Calls by another table (32 bits) would only end the thread. */
+    if (status == 0)
+        status = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (status == 0)
         status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); // a tree, not a list
     if (status == 0)
