@@ -223,7 +223,8 @@ static void test_pointers(void)
            guest_read(&g, DATA + 0x4c, 4) == GUEST_CODE && guest_read(&g, DATA + 0x50, 2) == 8 &&
            guest_read(&g, DATA + 0x54, 4) == DATA && guest_read(&g, DATA + 0x58, 2) == 0x10,
        "selectors in protected mode");
-    ok(done(guest_step(&g, "66 d9 73 40")) && guest_read(&g, DATA + 0x46, 2) == (uint16_t)GUEST_CODE &&
+    ok(done(guest_step(&g, "66 d9 73 40")) &&
+           guest_read(&g, DATA + 0x46, 2) == (uint16_t)GUEST_CODE &&
            guest_read(&g, DATA + 0x48, 2) == 8 && guest_read(&g, DATA + 0x4c, 2) == 0x10,
        "and in the form of 14 bytes");
     start(GUEST_REAL);

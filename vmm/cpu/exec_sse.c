@@ -247,10 +247,10 @@ static enum interp_status operate(struct interp *c, unsigned about)
     return INTERP_DONE;
 }
 
-enum interp_status exec_sse(struct interp *c)         { return operate(c, 0); }
-enum interp_status exec_sse_float(struct interp *c)   { return operate(c, USES_MXCSR); }
-enum interp_status exec_sse_comis(struct interp *c)   { return operate(c, USES_MXCSR | SETS_FLAGS); }
-enum interp_status exec_sse_ptest(struct interp *c)   { return operate(c, SETS_FLAGS); }
+enum interp_status exec_sse(struct interp *c)       { return operate(c, 0); }
+enum interp_status exec_sse_float(struct interp *c) { return operate(c, USES_MXCSR); }
+enum interp_status exec_sse_comis(struct interp *c) { return operate(c, USES_MXCSR | SETS_FLAGS); }
+enum interp_status exec_sse_ptest(struct interp *c) { return operate(c, SETS_FLAGS); }
 
 /* Shifts by an immediate: the register is modrm.rm. The count is the same operand in a register. */
 enum interp_status exec_sse_shift(struct interp *c)

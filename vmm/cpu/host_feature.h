@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which instructions the host's processor has, of those that the interpreter runs on it. A guest may
- * execute what its CPUID does not tell; what the host lacks is then undefined in the guest too.
+ * Which instructions the host's processor has, of those that the interpreter runs on it. A guest
+ * may execute what its CPUID does not tell; what the host lacks is undefined in the guest too.
  */
 #ifndef VMM_CPU_HOST_FEATURE_H
 #define VMM_CPU_HOST_FEATURE_H

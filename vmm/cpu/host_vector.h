@@ -7,7 +7,7 @@
  * modrm.reg is XMM1, MM1 or ECX, modrm.rm is XMM2, MM2 or EDX, XMM0 is the implicit operand. x87
  * memory forms work on [RDI]. The stubs are assembled for whole opcode maps, so not each of them is
  * an instruction of every processor: a caller runs only what the opcode table has a handler for and
- * the guest's CPUID, which the host's bounds, has told. Nothing here allocates, faults or touches
+ * host_feature.h says is there. Nothing here allocates, faults or touches
  * guest memory; the host's x87 control word and MXCSR, but for its sticky flags, are put back.
  */
 #ifndef VMM_CPU_HOST_VECTOR_H

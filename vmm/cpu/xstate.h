@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The extended state of a vCPU: registers in the state's XSAVE image (SDM volume 1, 10.5.1 and
- * 13.4), x87 and SSE at 0, AVX's upper halves at 576. A component whose bit in XSTATE_BV is clear is
- * in its initial state, whatever the image holds. MXCSR is always there.
+ * 13.4), x87 and SSE at 0, AVX's upper halves at 576. A component whose bit in XSTATE_BV is clear
+ * is in its initial state, whatever the image holds. MXCSR is always there.
  *
  * The x87 registers are in stack order, so whoever changes the status word's TOP by itself turns
  * them: x87_set_top(). MMX register n is the mantissa of x87 register n.
@@ -44,7 +44,7 @@
 
 /* Components in the image that are not in their initial state. */
 uint64_t xstate_present(const struct interp *c);
-/* The image, with the component in it, from its initial state if it was there; it will change. */
+/* The image, with the component in it, set up if it was in its initial state; it will change. */
 uint8_t *xstate_component(struct interp *c, uint64_t bit);
 void xstate_initialize(uint8_t *image, uint64_t bit);
 
