@@ -5,7 +5,7 @@
 #include "tests/unit/tap.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +242,31 @@ static void reader_sleeps(void)
     is_u64((uint64_t)end(&machine, log_text, sizeof(log_text)), 107, "a full pipe holds nobody up");
 }
 
+/* The escape key on a terminal, behind more keys than the guest takes. */
+static void escapes(void)
+{
+    struct termios before, after;
+    struct machine machine;
+    char byte, keys[1000];
+    int master, slave;
+
+    guest_begin(&guest);
+    say("x");
+    if (openpty(&master, &slave, NULL, NULL, NULL) < 0 || tcgetattr(slave, &before) < 0)
+        abort();
+    begin(&machine, slave, "");
+    ok(read(machine.out, &byte, 1) == 1, "a guest that does not look at its keyboard");
+    memset(keys, 'k', sizeof(keys));
+    ok(write(master, keys, sizeof(keys)) == sizeof(keys) && write(master, "\001h\001x", 4) == 4,
+       "many keys, then Ctrl-A h and Ctrl-A x");
+    is_u64((uint64_t)end(&machine, log_text, sizeof(log_text)), 107, "ends it");
+    ok(strstr(log_text, "Ctrl-A p presses"), "after the help");
+    ok(tcgetattr(slave, &after) == 0 && after.c_lflag == before.c_lflag &&
+       after.c_oflag == before.c_oflag, "the terminal is as before");
+    close(master);
+    close(slave);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -250,6 +275,7 @@ int main(void)
     killed();
     input(false);
     input(true);
+    escapes();
     reader_goes();
     reader_sleeps();
     return tap_done();
