@@ -97,6 +97,7 @@ unsigned cpuid_physical_bits(const struct cpuid_table *t);
 #define CPUID_1_EDX_APIC         9u
 #define CPUID_1_EDX_HTT          28u
 #define CPUID_7_EBX_TSC_ADJUST   1u
+#define CPUID_7_EDX_ARCH_CAPABILITIES 29u
 #define CPUID_KVM_SIGNATURE      0x40000000u
 #define CPUID_KVM_FEATURES       0x40000001u
 #define CPUID_KVM_CLOCK          0u  // MSRs 0x11 and 0x12

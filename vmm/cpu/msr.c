@@ -9,6 +9,7 @@
 
 #define MSR_TSC          0x10u
 #define MSR_TSC_ADJUST   0x3bu
+#define MSR_ARCH_CAPABILITIES 0x10au
 #define MSR_PAT          0x277u
 #define MSR_MTRR_DEFAULT 0x2ffu
 #define MSR_EFER         0xc0000080u
@@ -88,6 +89,24 @@ static bool tsc_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
     }
     kvmclock_update(&m->kvmclock, m->memory, m->clock, vcpu->lapic.tsc_skew);
     return true;
+}
+
+/* What the guest's code cannot do to this processor, because it never runs on it. */
+static bool arch_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    if (!cpuid_has(vcpu->msrs->cpuid, 7, 0, 3, CPUID_7_EDX_ARCH_CAPABILITIES))
+        return false;
+    *value = vcpu->ops->arch_capabilities;
+    return true;
+}
+
+static bool arch_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)vcpu;
+    (void)index;
+    (void)value;
+    return false;
 }
 
 static bool efer_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
@@ -171,6 +190,7 @@ static const struct msr_entry table[] = {
     IGNORED(0x8b, 0x8b, 0x0000000101000065), // microcode revision: Intel's half, AMD's half
     CONSTANT(0xce, 0xce, 0),                 // PLATFORM_INFO
     CONSTANT(0xfe, 0xfe, 0x508),             // MTRRCAP: 8 variable, fixed, write-combining
+    CODE(MSR_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES, arch_read, arch_write),
     STATE(0x174, CHECK_MASK, 0xffffffff, CPU_SYSENTER, sysenter_cs),
     STATE(0x175, CHECK_CANONICAL, ANY, CPU_SYSENTER, sysenter_esp),
     STATE(0x176, CHECK_CANONICAL, ANY, CPU_SYSENTER, sysenter_eip),

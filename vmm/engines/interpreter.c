@@ -39,13 +39,22 @@ static const struct cpuid_override features[] = {
     {0x00000007, 0, 1,
      BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(19) | BIT(20) | BIT(29), 0},
     {0x00000007, 0, 2, BIT(2), 0}, // UMIP
-    {0x00000007, 0, 3, BIT(4), 0}, // FSRM
+    {0x00000007, 0, 3, BIT(4), BIT(29)}, // FSRM, and ARCH_CAPABILITIES is there
     /* LAHF CmpLegacy ALTMOVCR8 LZCNT PREFETCHW TOPOEXT */
     {0x80000001, 0, 2, BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(8) | BIT(22), 0},
     {0x80000001, 0, 3, ~(BIT(22) | BIT(25) | BIT(30) | BIT(31)), 0}, // no 3DNow!, no FFXSR
     {0x80000008, 0, 1, 0, 0},
     {0x0000000d, 1, 0, BIT(0) | BIT(2), 0}, // XSAVEOPT, XGETBV with ECX 1; no compacted format
 };
+
+/*
+ * No guest instruction runs on the processor, so none of its leaks is the guest's: RDCL, L1D at
+ * entries, SSB, MDS, page size changes, TAA, SBDR, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS, ITS. Guests
+ * then leave out what would cost them, such as page tables apart for user code.
+ */
+#define IMMUNITIES \
+    (0x01ull | 0x08 | 0x10 | 0x20 | 0x40 | 0x100 | 0xe000 | 1ull << 20 | 1ull << 24 | 1ull << 26 | \
+     1ull << 27 | 1ull << 62)
 
 static struct cpu_state *interpreter_state(struct engine *engine, unsigned vcpu)
 {
@@ -170,6 +179,7 @@ static bool interpreter_run(struct engine *engine, unsigned n)
 const struct engine_ops engine_interpreter = {
     .name          = "interpreter",
     .xcr0          = 3, // x87 and SSE
+    .arch_capabilities = IMMUNITIES,
     .features      = features,
     .feature_count = sizeof features / sizeof features[0],
     .state         = interpreter_state,
