@@ -26,12 +26,22 @@ static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
            (gpa ^ base) >> 12 == 0;
 }
 
+/* The task priority is in CR8 as well: what MOV CR8 has done since the entry, for the APIC to see. */
+static void sync_priority(struct vcpu *vcpu)
+{
+    if (vcpu->state->cr8 != lapic_cr8(&vcpu->lapic)) {
+        lapic_set_cr8(&vcpu->lapic, vcpu->state->cr8);
+        vcpu->check = true;
+    }
+}
+
 static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
     if (!is_lapic(vcpu, gpa))
         return memory_bus_read(&vcpu->vm->mmio, gpa, size);
+    sync_priority(vcpu);
     return lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
 }
 
@@ -39,10 +49,13 @@ static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vcpu *vcpu = arg;
 
-    if (!is_lapic(vcpu, gpa))
+    if (!is_lapic(vcpu, gpa)) {
         memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
-    else if (size >= 4)
+    } else if (size >= 4) {
+        sync_priority(vcpu);
         lapic_mmio_write(&vcpu->lapic, gpa & 0xfff, (uint32_t)value);
+        vcpu->state->cr8 = lapic_cr8(&vcpu->lapic);
+    }
 }
 
 static uint32_t port_in(void *arg, uint16_t port, unsigned size)

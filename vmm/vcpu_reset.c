@@ -49,6 +49,7 @@ static void reset_registers(struct vcpu *vcpu)
     s->dirty |= CPU_CSSS | CPU_DSES | CPU_FSGS | CPU_TRLDTR | CPU_TABLES | CPU_CR |
                 CPU_DR | CPU_EFER;
     s->valid |= s->dirty;
+    vcpu->ops->invalidate(vcpu->engine, vcpu->id);
     vcpu->nmi = false;
     vcpu->check = true;
 }

@@ -80,6 +80,8 @@ enum interp_status exec_translate(struct interp *c, uint64_t linear, uint32_t ac
         *gpa = result.gpa;
         return INTERP_DONE;
     case WALK_FAULT:
+        if (c->tlb)
+            tlb_flush(c->tlb); // a fault drops what the TLB has of the address (SDM 4.10.4.1)
         exec_change(c, CPU_CR);
         c->state->cr2 = linear;
         return exec_fault_code(c, EXCEPTION_PF, result.code);

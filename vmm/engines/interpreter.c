@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #define RFLAGS_IF 0x200u
+#define GP        13u
 #define BIT(n)    (1u << (n))
 #define DECODED   32768u // instructions that each vCPU remembers
 
@@ -100,7 +101,8 @@ static bool must_leave(struct engine *engine, unsigned n, struct cpu_state *stat
         atomic_store(&engine->vcpu[n].kicked, 0);
         return leave(state, EXIT_RECALL);
     }
-    if (state->requests == 0 || state->shadow)
+    /* An event that waits goes first: behind it the window may be closed. */
+    if (state->requests == 0 || state->shadow || (state->event & CPU_EVENT_VALID))
         return false;
     if ((state->requests & CPU_REQUEST_NMIWINDOW) && !state->nmi_blocked) {
         state->requests &= ~CPU_REQUEST_NMIWINDOW;
@@ -128,9 +130,8 @@ static void deliver(struct vcpu *vcpu, struct interp *interp)
     case INTERP_FAULT:
         vcpu_fault(vcpu);
         break;
-    default:
-        state->event = 0;
-        vcpu_unsupported(vcpu);
+    default: // a task gate, refused as one that is wrong
+        vcpu_exception(vcpu, GP, 0);
         break;
     }
 }
