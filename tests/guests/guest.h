@@ -67,5 +67,6 @@ void test_memory(void);
 void test_triple(void);
 void test_cli(void);
 void test_reset(void);
+void test_events(void);
 
 #endif

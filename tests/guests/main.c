@@ -115,6 +115,7 @@ struct test {
 static const struct test tests[] = {
     {"bench", test_bench}, {"ports", test_ports}, {"memory", test_memory},
     {"triple", test_triple}, {"cli", test_cli}, {"reset", test_reset},
+    {"events", test_events},
 };
 
 static bool asked_for(const char *line, const char *name)

@@ -24,6 +24,8 @@ test_guest ports
 is $? 1 "random values to every port: the machine goes on"
 test_guest memory
 is $? 1 "random values to every unmapped address: the machine goes on"
+test_guest events
+is $? 1 "interrupts that meet exceptions, and the task priority"
 test_guest triple
 is $? 104 "a triple fault ends in a report"
 has "$out" 'triple fault' "which names it"
