@@ -37,6 +37,9 @@ passes "random values to every port: the machine goes on" beside 240 --fail 'vm2
 testguest memory ''
 passes "random values to every unmapped address and the APICs: the machine goes on" beside 240 --fail 'vm2 faulted' \
     --expect 'vm2] VM ended: debug exit' --expect 'vm2 exited with 1'
+testguest events ''
+passes "interrupts that meet exceptions, and the task priority" beside 240 --fail 'vm2 faulted' --expect 'vm2] VM ended: debug exit' \
+    --expect 'vm2 exited with 1'
 testguest triple ''
 passes "a triple fault ends in a report" beside 240 --fail 'vm2 faulted' --expect 'triple fault' --expect 'cr0 ' --expect 'vm2] VM ended: triple fault'
 testguest reset ''
