@@ -277,10 +277,7 @@ static bool step(struct vcpu *vcpu)
     }
     atomic_store_explicit(&vcpu->inside, 0, memory_order_relaxed);
     vcpu->exits++;
-    if (state->cr8 != lapic_cr8(&vcpu->lapic)) {
-        lapic_set_cr8(&vcpu->lapic, state->cr8);
-        vcpu->check = true;
-    }
+    vcpu_take_priority(vcpu);
     if (state->event)
         keep_event(vcpu);
     vcpu_handle_exit(vcpu);

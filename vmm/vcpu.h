@@ -66,8 +66,18 @@ void vcpu_start_up(struct vcpu *vcpu, uint8_t vector);
 void vcpu_handle_exit(struct vcpu *vcpu);
 /* Executes the instruction at RIP by the interpreter. */
 void vcpu_emulate(struct vcpu *vcpu);
-/* Its interpreter, and what becomes of the two ways in which a step can fail: the fault that it
- * left is injected, or #UD with a line in the log. */
+/* The task priority is in CR8 as well: gives the local APIC what MOV CR8 has done in the guest. */
+static inline void vcpu_take_priority(struct vcpu *vcpu)
+{
+    if (vcpu->state->cr8 != lapic_cr8(&vcpu->lapic)) {
+        lapic_set_cr8(&vcpu->lapic, vcpu->state->cr8);
+        vcpu->check = true;
+    }
+}
+/*
+ * Its interpreter, and what becomes of the two ways in which a step can fail: the fault that it
+ * left is injected, or #UD with a line in the log.
+ */
 struct interp *vcpu_interp(struct vcpu *vcpu);
 void vcpu_fault(struct vcpu *vcpu);
 void vcpu_unsupported(struct vcpu *vcpu);

@@ -26,22 +26,13 @@ static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
            (gpa ^ base) >> 12 == 0;
 }
 
-/* The task priority is in CR8 as well: what MOV CR8 has done since the entry, for the APIC to see. */
-static void sync_priority(struct vcpu *vcpu)
-{
-    if (vcpu->state->cr8 != lapic_cr8(&vcpu->lapic)) {
-        lapic_set_cr8(&vcpu->lapic, vcpu->state->cr8);
-        vcpu->check = true;
-    }
-}
-
 static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
     if (!is_lapic(vcpu, gpa))
         return memory_bus_read(&vcpu->vm->mmio, gpa, size);
-    sync_priority(vcpu);
+    vcpu_take_priority(vcpu);
     return lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
 }
 
@@ -52,7 +43,7 @@ static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
     if (!is_lapic(vcpu, gpa)) {
         memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
     } else if (size >= 4) {
-        sync_priority(vcpu);
+        vcpu_take_priority(vcpu);
         lapic_mmio_write(&vcpu->lapic, gpa & 0xfff, (uint32_t)value);
         vcpu->state->cr8 = lapic_cr8(&vcpu->lapic);
     }

@@ -189,6 +189,18 @@ struct vm_end vm_end(const struct vm *vm)
     return atomic_load(&vm->ended) ? vm->end : running;
 }
 
+int vm_end_status(struct vm_end end)
+{
+    switch (end.reason) {
+    case VM_END_POWEROFF:
+        return 0;
+    case VM_END_DEBUG_EXIT:
+        return (int)(end.code & 0xff);
+    default:
+        return VM_END_STATUS + (int)end.reason;
+    }
+}
+
 const char *vm_end_name(enum vm_end_reason reason)
 {
     static const char *const names[] = {

@@ -82,5 +82,8 @@ void vm_stop(struct vm *vm);
 void vm_nmi(struct vm *vm, unsigned vcpu);
 struct vm_end vm_end(const struct vm *vm);
 const char *vm_end_name(enum vm_end_reason reason);
+/* As a process's exit status: 0 power-off, the guest's own for debug exit, else this + reason. */
+#define VM_END_STATUS 100
+int vm_end_status(struct vm_end end);
 
 #endif

@@ -170,7 +170,7 @@ static void join_vcpus(struct run *run)
             continue;
         host_say(&run->host, "CPU %u does not leave the guest: the CPU engine is broken", i);
         terminal_stop(&run->host.terminal);
-        _exit(RUN_REASON + VM_END_ENGINE);
+        _exit(VM_END_STATUS + VM_END_ENGINE);
     }
 }
 
@@ -191,18 +191,6 @@ static void say_stats(struct run *run)
                  host->vm->vcpu[i].exits, run->kind->steps(run->engine, i), run->kind->ops->name);
 }
 
-static int status_of(struct vm_end end)
-{
-    switch (end.reason) {
-    case VM_END_POWEROFF:
-        return 0;
-    case VM_END_DEBUG_EXIT:
-        return (int)(end.code & 0xff);
-    default:
-        return RUN_REASON + (int)end.reason;
-    }
-}
-
 /* From the first guest instruction to the end. */
 static int attend(struct run *run)
 {
@@ -218,7 +206,7 @@ static int attend(struct run *run)
         (void)host_run(host, HOST_FOREVER);
     }
     join_vcpus(run);
-    status = late ? RUN_TIMEOUT : status_of(vm_end(host->vm));
+    status = late ? RUN_TIMEOUT : vm_end_status(vm_end(host->vm));
     host_finish(host);
     if (run->options->stats)
         say_stats(run);

@@ -6,10 +6,9 @@
 #include "hosts/linux/engines.h"
 #include "hosts/linux/options.h"
 
-/* Exit statuses (options_run_usage). */
+/* Exit statuses beside those of vm_end_status() (options_run_usage). */
 #define RUN_SETUP   1
 #define RUN_USAGE   2
-#define RUN_REASON  100
 #define RUN_TIMEOUT 124
 
 /*

@@ -11,9 +11,7 @@
 #include "lib/string.h"
 #include "vmm/machine.h"
 
-/* Exit codes: 0 power-off, the guest's own for debug exit, else 100 + the reason. */
-#define EXIT_REASON 100
-#define EXIT_SETUP  1
+#define EXIT_SETUP 1 // beside those of vm_end_status()
 
 #define RTC_WAIT_US 2000000u // for a driver that does not come up
 
@@ -164,14 +162,7 @@ static int report_end(void)
     log_print("VM ended: %s", vm_end_name(end.reason));
     log_print("ticks: process %lu, first entry %lu, guest's zero %lu, end %lu, vCPUs waited %lu", process_start, first_entry,
               0 - host.vm->clock.offset, tsc_now(), (uint64_t)host.waited);
-    switch (end.reason) {
-    case VM_END_POWEROFF:
-        return 0;
-    case VM_END_DEBUG_EXIT:
-        return (int)(end.code & 0xff);
-    default:
-        return EXIT_REASON + (int)end.reason;
-    }
+    return vm_end_status(end);
 }
 
 int main(void)

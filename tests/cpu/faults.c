@@ -9,23 +9,12 @@ static struct guest g;
 
 static bool fault(enum interp_status status, unsigned vector, int code)
 {
-    if (status == INTERP_FAULT && g.interp.fault.vector == vector &&
-        g.interp.fault.has_code == (code >= 0) &&
-        (code < 0 || g.interp.fault.code == (uint32_t)code) &&
-        g.state->rip == GUEST_CODE - g.state->cs.base)
-        return true;
-    tap_note("    status %u, vector %u, code %x (%u)", status, g.interp.fault.vector,
-             g.interp.fault.code, g.interp.fault.has_code);
-    return false;
+    return guest_faulted(&g, status, vector, code);
 }
 
 static bool done(enum interp_status status)
 {
-    if (status == INTERP_DONE)
-        return true;
-    tap_note("    status %u, vector %u, code %x, at %lx", status, g.interp.fault.vector,
-             g.interp.fault.code, g.state->rip);
-    return false;
+    return guest_done(&g, status);
 }
 
 static void test_decoding(void)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A small guest for directed tests. */
 #include "tests/cpu/guest.h"
+#include "tests/unit/tap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -243,4 +244,26 @@ enum walk_status guest_walk(struct guest *g, uint64_t linear, uint32_t access,
     struct walk w = {ram, g, s->cr0, s->cr3, s->cr4, s->efer, s->rflags, 40};
 
     return walk(&w, linear, access, result);
+}
+
+bool guest_faulted(const struct guest *g, enum interp_status status, unsigned vector,
+                   int code)
+{
+    if (status == INTERP_FAULT && g->interp.fault.vector == vector &&
+        g->interp.fault.has_code == (code >= 0) &&
+        (code < 0 || g->interp.fault.code == (uint32_t)code) &&
+        g->state->rip == GUEST_CODE - g->state->cs.base)
+        return true;
+    tap_note("    status %u, vector %u, code %x (%u)", status, g->interp.fault.vector,
+             g->interp.fault.code, g->interp.fault.has_code);
+    return false;
+}
+
+bool guest_done(const struct guest *g, enum interp_status status)
+{
+    if (status == INTERP_DONE)
+        return true;
+    tap_note("    status %u, vector %u, code %x, at %lx", status, g->interp.fault.vector,
+             g->interp.fault.code, g->state->rip);
+    return false;
 }

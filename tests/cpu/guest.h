@@ -63,4 +63,11 @@ enum interp_status guest_step(struct guest *g, const char *hex);
 enum walk_status guest_walk(struct guest *g, uint64_t linear, uint32_t access,
                             struct walk_result *result);
 
+/*
+ * Did the step fault so (code < 0: without an error code), with RIP still on GUEST_CODE; was it
+ * done? If not, a note says what it was.
+ */
+bool guest_faulted(const struct guest *g, enum interp_status status, unsigned vector, int code);
+bool guest_done(const struct guest *g, enum interp_status status);
+
 #endif

@@ -96,7 +96,6 @@ enum interp_status exec_page(struct interp *c, uint64_t linear, uint32_t access,
     uint64_t offset = linear & (PAGE_SIZE - 1);
     bool write = access & WALK_WRITE;
     const struct tlb_entry *found;
-    struct tlb_entry *e;
     uint64_t tag;
 
     if (!c->tlb) {
@@ -108,12 +107,8 @@ enum interp_status exec_page(struct interp *c, uint64_t linear, uint32_t access,
     found = tlb_find(c->tlb, tag);
     if (!found) {
         TRY(exec_translate(c, linear, access, gpa));
-        e = tlb_slot(c->tlb, tag);
-        *e = (struct tlb_entry){
-            .tag = tag, .generation = c->tlb->generation, .gpa = *gpa - offset,
-            .host = c->ops->ram(c->arg, *gpa - offset, PAGE_SIZE, write),
-        };
-        found = e;
+        found = tlb_put(c->tlb, tag, *gpa - offset,
+                        c->ops->ram(c->arg, *gpa - offset, PAGE_SIZE, write));
     }
     *gpa = found->gpa + offset;
     *host = found->host ? found->host + offset : NULL;

@@ -175,6 +175,19 @@ static unsigned area_size(uint64_t components)
     return components & XSTATE_AVX ? XSAVE_SIZE : LEGACY_SIZE + HEADER_SIZE;
 }
 
+/* Checks, what is asked for, and what the area holds now: nothing can fault after it. */
+static enum interp_status begin_save(struct interp *c, uint64_t *wanted, struct access *a,
+                                     uint8_t memory[XSAVE_SIZE])
+{
+    TRY(enter(c, c->state->cr4 & CR4_OSXSAVE));
+    *wanted = requested(c);
+    if (*wanted & ~ALL)
+        return INTERP_UNSUPPORTED;
+    TRY(area(c, area_size(*wanted), 64, ACCESS_WRITE, a));
+    exec_load_bytes(c, a, memory);
+    return INTERP_DONE;
+}
+
 /*
  * The standard format: components asked for, and of the header XSTATE_BV's bits for them. XSAVEOPT
  * (`initial` false) leaves out what is in its initial state.
@@ -185,12 +198,7 @@ static enum interp_status save_standard(struct interp *c, bool initial)
     uint64_t wanted, used;
     struct access a;
 
-    TRY(enter(c, c->state->cr4 & CR4_OSXSAVE));
-    wanted = requested(c);
-    if (wanted & ~ALL)
-        return INTERP_UNSUPPORTED;
-    TRY(area(c, area_size(wanted), 64, ACCESS_WRITE, &a));
-    exec_load_bytes(c, &a, memory);
+    TRY(begin_save(c, &wanted, &a, memory));
     used = xstate_present(c) & wanted;
     for (uint64_t bit = XSTATE_X87; bit <= XSTATE_AVX; bit <<= 1)
         if ((initial ? wanted : used) & bit)
@@ -212,12 +220,7 @@ enum interp_status exec_xsavec(struct interp *c)
     uint64_t wanted, used;
     struct access a;
 
-    TRY(enter(c, c->state->cr4 & CR4_OSXSAVE));
-    wanted = requested(c);
-    if (wanted & ~ALL)
-        return INTERP_UNSUPPORTED;
-    TRY(area(c, area_size(wanted), 64, ACCESS_WRITE, &a));
-    exec_load_bytes(c, &a, memory);
+    TRY(begin_save(c, &wanted, &a, memory));
     used = xstate_present(c);
     if (xstate_mxcsr(c) != MXCSR_INIT)
         used |= XSTATE_SSE;

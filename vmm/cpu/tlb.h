@@ -43,6 +43,15 @@ static inline const struct tlb_entry *tlb_find(struct tlb *tlb, uint64_t tag)
     return e->tag == tag && e->generation == tlb->generation ? e : 0;
 }
 
+static inline const struct tlb_entry *tlb_put(struct tlb *tlb, uint64_t tag, uint64_t gpa,
+                                              uint8_t *host)
+{
+    struct tlb_entry *e = tlb_slot(tlb, tag);
+
+    *e = (struct tlb_entry){tag, tlb->generation, gpa, host};
+    return e;
+}
+
 static inline void tlb_flush(struct tlb *tlb)
 {
     tlb->generation++;
