@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Build guests from Debian's packages, under build/guest/. Packages are downloaded and unpacked, never installed.
 #   tools/guest.sh kernel                        Debian's cloud kernel: build/guest/bzImage
+#   tools/guest.sh kernel amd64|686-pae          its full kernel, or that for i386: build/guest/bzImage-amd64, ...
 #   tools/guest.sh initrd                        busybox and the agent: build/guest/initrd
+#   tools/guest.sh initrd 686-pae                busybox for i386, without the agent: build/guest/initrd-686-pae
+#   tools/guest.sh debian                        a minimal Debian with systemd, by debootstrap: build/guest/initrd-debian
 #   tools/guest.sh stress                        the same with stress-ng: build/guest/initrd-stress
 #   tools/guest.sh command OUT NONCE FILE [NAME] an archive to append to an initrd: runs the script FILE in the guest
 #   tools/guest.sh name OUT NAME                 an archive to append to an initrd: the guest's host name
@@ -11,9 +14,11 @@
 #   tools/guest.sh unpack PACKAGE...             packages, without their dependencies, into build/guest/root/PACKAGE
 set -eu
 cd "$(dirname "$0")/.."
+top=$PWD
 tool=build/release/host/bin
 guest=build/guest
-kernel_package=linux-image-cloud-amd64
+listed=''
+mirror=http://deb.debian.org/debian # where apt's own sources name none
 
 die()
 {
@@ -21,18 +26,43 @@ die()
     exit 1
 }
 
-# Download and unpack one package, once.
+# apt-get and the like for an architecture (amd64, or i386: with lists and state of its own, below build/guest).
+apt_for()
+{
+    local arch=$1 program=$2 state=$top/$guest/apt-$1
+    shift 2
+    if [ "$arch" = amd64 ]; then
+        "$program" -q -o APT::Sandbox::User="$(id -un)" "$@"
+    else
+        mkdir -p "$state/lists/partial" "$state/archives/partial"
+        : >>"$state/status"
+        "$program" -q -o APT::Sandbox::User="$(id -un)" -o APT::Architecture="$arch" -o APT::Architectures::="$arch" \
+            -o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::Cache="$state" "$@"
+    fi
+}
+
+# The lists of another architecture, once a run. One of them may fail: the download says whether it would have been needed.
+lists()
+{
+    [ "$1" = amd64 ] || [ "$listed" = "$1" ] || apt_for "$1" apt-get update >"$guest/apt-$1.log" 2>&1 </dev/null || :
+    listed=$1
+}
+
+# Download and unpack one package, once: unpack PACKAGE [ARCHITECTURE]. Its directory is then in $to.
 unpack()
 {
-    local to=$guest/root/$1 work
+    local package=$1 arch=${2:-amd64} work
+    to=$guest/root/$package
+    [ "$arch" = amd64 ] || to=$guest/root-$arch/$package
     [ -d "$to" ] && return
+    lists "$arch"
     work=$(mktemp -d "$guest/download.XXXXXX")
-    if ! (cd "$work" && apt-get -q -o APT::Sandbox::User="$(id -un)" download "$1") >"$work/log" 2>&1 </dev/null; then
+    if ! (cd "$work" && apt_for "$arch" apt-get download "$package") >"$work/log" 2>&1 </dev/null; then
         tail -n 5 "$work/log" >&2
         rm -rf "$work"
-        die "cannot download Debian's package $1; 'apt-get update' may help, or the network is missing"
+        die "cannot download Debian's package $package; 'apt-get update' may help, or the network is missing"
     fi
-    mkdir -p "$guest/root"
+    mkdir -p "${to%/*}"
     dpkg-deb -x "$work"/*.deb "$work/root"
     mv "$work/root" "$to"
     rm -rf "$work"
@@ -40,24 +70,32 @@ unpack()
 
 depends_on()
 {
-    apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$1" |
+    apt_for "$2" apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$1" |
         sed -n 's/^ *Depends: \([^<]*\)$/\1/p'
 }
 
+# kernel [KIND]: cloud-amd64 unless told. The package's name goes to build/guest/kernel-package.
 kernel()
 {
-    [ -s $guest/bzImage ] && return
-    local package
-    package=$(depends_on $kernel_package | grep '^linux-image' | head -n 1)
-    [ -n "$package" ] || die "apt knows no package $kernel_package; run 'apt-get update' (as root) first"
+    local kind=${1:-cloud-amd64} arch=amd64 suffix package
+    case $kind in
+    cloud-amd64) suffix= ;;
+    amd64) suffix=-amd64 ;;
+    686-pae) suffix=-686-pae arch=i386 ;;
+    *) die "kernels are cloud-amd64, amd64 and 686-pae, not '$kind'" ;;
+    esac
+    [ -s "$guest/bzImage$suffix" ] && return
+    lists $arch
+    package=$(depends_on "linux-image-$kind" $arch | grep '^linux-image' | head -n 1)
+    [ -n "$package" ] || die "apt knows no package linux-image-$kind; run 'apt-get update' (as root) first"
     echo "guest: Debian's kernel, package $package"
-    unpack "$package"
-    cp "$guest/root/$package"/boot/vmlinuz-* $guest/bzImage.new
-    echo "$package" >$guest/kernel-package
-    mv $guest/bzImage.new $guest/bzImage
+    unpack "$package" $arch
+    cp "$to"/boot/vmlinuz-* "$guest/bzImage$suffix.new"
+    echo "$package" >"$guest/kernel-package$suffix"
+    mv "$guest/bzImage$suffix.new" "$guest/bzImage$suffix"
 }
 
-# The list for mkcpio that every initrd begins with.
+# The list for mkcpio that every initrd begins with: base_list BUSYBOX KERNEL
 base_list()
 {
     local d applet
@@ -69,10 +107,9 @@ base_list()
     echo "node /dev/console 600 5 1"
     echo "node /dev/null 666 1 3"
     echo "file /init 755 tools/guest/init"
-    echo "file /bin/busybox 755 /bin/busybox"
-    echo "file /bin/agent 755 $guest/agent"
+    echo "file /bin/busybox 755 $1"
     # How the kernel tells the machine of a panic.
-    find "$guest/root" -path '*linux-image*/pvpanic.ko' -o -path '*linux-image*/pvpanic-mmio.ko' | while read -r file; do
+    [ ! -d "$2" ] || find "$2" -name pvpanic.ko -o -name pvpanic-mmio.ko | while read -r file; do
         echo "file /lib/${file##*/} 644 $file"
     done
     for applet in $(/bin/busybox --list-full); do
@@ -81,6 +118,13 @@ base_list()
         *) echo "link /$applet /bin/busybox" ;;
         esac
     done
+}
+
+# The same for amd64, with the agent.
+agent_list()
+{
+    base_list /bin/busybox "$guest/root/$(cat $guest/kernel-package 2>/dev/null || echo none)"
+    echo "file /bin/agent 755 $guest/agent"
 }
 
 # Padded, because Linux wants what is appended to begin at a multiple of four bytes.
@@ -99,10 +143,17 @@ fresh()
 
 initrd()
 {
-    local out=$guest/initrd
-    fresh $out && return
+    local out=$guest/initrd${1:+-$1}
+    fresh "$out" && return
     echo "guest: initrd from busybox"
-    base_list | build_initrd $out
+    case ${1:-} in
+    '') agent_list | build_initrd "$out" ;;
+    686-pae)
+        kernel 686-pae
+        unpack busybox-static i386
+        base_list "$to/bin/busybox" "$guest/root-i386/$(cat $guest/kernel-package-686-pae)" | build_initrd "$out" ;;
+    *) die "initrds are for amd64 or 686-pae, not '$1'" ;;
+    esac
 }
 
 # One line for mkcpio for each file below a directory; the directories of Debian's merged /usr go to their old places.
@@ -134,11 +185,52 @@ stress()
         unpack "$package"
     done
     {
-        base_list
+        agent_list
         for package in $(libraries stress-ng); do
             tree_list "$guest/root/$package"
         done
     } | build_initrd $out
+}
+
+# The directory of this machine's Debian packages, as apt has it.
+debian_mirror()
+{
+    local found
+    found=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null | sed -n 's/^bookworm //p' | head -n 1)
+    echo "${found:-$mirror}"
+}
+
+# fakechroot writes the links' targets with the root's own path before them.
+debian_root()
+{
+    local root=$top/$guest/root-debian
+    [ -d "$root" ] && return
+    echo "guest: Debian with systemd, by debootstrap (half a minute)"
+    rm -rf "$root.new"
+    fakechroot fakeroot debootstrap --variant=minbase --include=systemd-sysv,udev bookworm "$root.new" "$(debian_mirror)" \
+        >"$guest/debootstrap.log" 2>&1 </dev/null || {
+        tail -n 5 "$guest/debootstrap.log" >&2
+        die "debootstrap did not succeed (all it said: $guest/debootstrap.log)"
+    }
+    mv "$root.new" "$root"
+}
+
+# Debian with systemd as init, and a unit that ends the machine when the multi-user target is there. Not compressed.
+debian()
+{
+    local out=$guest/initrd-debian
+    fresh $out && return
+    PATH=$PATH:/usr/sbin debian_root
+    {
+        tree_list $guest/root-debian | grep -Ev '^[a-z]+ /var/(cache|lib/apt|lib/dpkg)/' |
+            sed "s| $top/$guest/root-debian.new/| /|"
+        echo "node /dev/console 600 5 1"
+        echo "node /dev/null 666 1 3"
+        echo "link /init /lib/systemd/systemd"
+        echo "file /etc/systemd/system/report.service 644 tools/guest/report.service"
+        echo "link /etc/systemd/system/multi-user.target.wants/report.service ../report.service"
+    } | "$tool/mkcpio" >$out.new
+    mv $out.new $out
 }
 
 command_archive()
@@ -172,7 +264,7 @@ kvm()
     local file modules="$guest/root/$(cat $guest/kernel-package)/lib/modules"
     local emulator=/usr/bin/qemu-system-x86_64
     {
-        base_list
+        agent_list
         for file in /usr/lib /usr/lib/x86_64-linux-gnu /lib/x86_64-linux-gnu /usr/share /usr/share/seabios /usr/share/qemu \
             /lib/modules /vm; do
             echo "dir $file 755"
@@ -194,7 +286,7 @@ mkdir -p $guest
 what=${1:-}
 [ $# -gt 0 ] && shift
 case $what in
-kernel | initrd | stress) "$what" ;;
+kernel | initrd | stress | debian) "$what" "$@" ;;
 command) command_archive "$@" ;;
 name) name_archive "$@" ;;
 first) first_archive "$@" ;;
