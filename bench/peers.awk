@@ -156,18 +156,18 @@ function means(name,    vs_tcg, vs_native, most)
     mean_native[name] = vs_native
 }
 
-function least(what, value, wanted)
+function least(what, value, wanted, note)
 {
-    bar(what, value, value >= wanted, "at least " wanted)
+    bar(what, value, value >= wanted, "at least " wanted note)
 }
 
-function most_of(what, value, wanted)
+function most_of(what, value, wanted, note)
 {
-    bar(what, value, value <= wanted, "at most " wanted)
+    bar(what, value, value <= wanted, "at most " wanted note)
 }
 
 # The same row of Graft's with two CPUs and one.
-function two_cpus(    i, key, base, m)
+function two_cpus(    i, key, base, m, native)
 {
     for (i = 1; i <= rows; i++) {
         key = order[i]
@@ -175,10 +175,12 @@ function two_cpus(    i, key, base, m)
         if (machine[key] == 1 || kind[key] == "boot" || !((m = ratio("graft", base, "graft", key))))
             continue
         figure("smp_speedup_" base, m)
+        native = ratio("native", base, "native", key)
+        figure("smp_speedup_" base "_native", native)
         if (base ~ /^par_(integer|memory)$/)
-            least("speedup of " base " by a second CPU", m, 1.6)
+            least("speedup of " base " by a second CPU", m, 1.6, native ? sprintf("; natively %.2f", native) : "")
         if (base ~ /^(pipe|fork)$/)
-            most_of(base " with two CPUs, times one's", 1 / m, 1.5)
+            most_of(base " with two CPUs, times one's", 1 / m, 1.5, native ? sprintf("; natively %.2f", 1 / native) : "")
     }
 }
 

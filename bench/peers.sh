@@ -49,6 +49,15 @@ prepare()
         "file /init 755 $program" | build/release/host/bin/mkcpio >"$work/initrd"
 }
 
+# Each of the names with commas is one of the program's.
+check_rows()
+{
+    local name
+    for name in ${1//,/ }; do
+        [ "$name" = all ] || $program list | grep -qw "$name" || die "there is no row $name"
+    done
+}
+
 # Each line with the time at which it came.
 stamp()
 {
@@ -103,9 +112,9 @@ measure()
         $2 == "begin" { begin = $1 }
         $2 == "row" {
             print round, cpus, peer, $3, $4, $5
-            took = ($1 - begin) * 1e9; off = took - $4 * $6
+            took = ($1 - begin) * 1e9; off = took - $6
             if (off > 1e7 + took / 10 || off < -(1e7 + took / 10))
-                printf "peers: %s: %s took %.0f ms by the clock there, %.0f ms by the one here\n", peer, $3, $4 * $6 / 1e6, took / 1e6 >"/dev/stderr"
+                printf "peers: %s: %s took %.0f ms by the clock there, %.0f ms by the one here\n", peer, $3, $6 / 1e6, took / 1e6 >"/dev/stderr"
         }
         $2 == "bad" { printf "peers: %s: wrong result in %s: %s, not %s\n", peer, $3, $4, $5 >"/dev/stderr"; bad = 1 }
         $2 == "done" { done = 1 }
@@ -126,8 +135,10 @@ done
 
 if [ -z "$table" ]; then
     prepare
+    check_rows "$rows,$rows_two"
     : >"$work/results"
     for round in $(seq "$rounds"); do
+        [ "$round" = 1 ] || peers="${peers#* } ${peers%% *}" # each comes first once
         for count in $cpus; do
             for peer in $peers; do
                 measure "$round" "$peer" "$count"

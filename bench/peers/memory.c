@@ -252,7 +252,7 @@ static uint64_t run_tree(void *memory)
 const struct row memory_rows[] = {
     {"sieve", 20, 1, 78498, run_sieve, SIEVE_BYTES, NULL},
     {"chase_256k", 150, 1, 0x1ffe00000, run_small_ring, SMALL_RING * 64, prepare_small_ring},
-    {"chase_64m", 1, 1, 0x1ffffe000000, run_large_ring, (size_t)LARGE_RING * 64, prepare_large_ring},
+    {"chase_64m", 2, 1, 0x1ffffe000000, run_large_ring, (size_t)LARGE_RING * 64, prepare_large_ring},
     {"memcpy", 300, 1, 0x971b4f7940ef6b6a, run_copy, 2 * COPY_BYTES, prepare_copy},
     {"rep_movsb", 300, 1, 0x971b4f7940ef6b6a, run_rep_movsb, 2 * COPY_BYTES, prepare_copy},
     {"rep_short", 150, 1, 0x1bab72ba2cf83c6a, run_rep_short, 2 * COPY_BYTES, prepare_copy},
