@@ -82,8 +82,11 @@ function figure(name, value)
 
 function bar(what, value, holds, wanted)
 {
-    if (!value)
+    if (!value) {
+        unjudged++
         return
+    }
+    judged++
     bars = bars sprintf("bar %-4s %-36s %8.2f  %s\n", holds ? "ok" : "FAIL", what, value, wanted)
     if (!holds)
         missed++
@@ -115,11 +118,11 @@ function row(key,    vs_tcg, vs_native, most, tcg_text, native_text, tcg_low)
     if (kind[key] == "boot")
         return
     if (vs_tcg)
-        bar("row_" key "_vs_tcg, least", tcg_low, tcg_low >= 0.95, "at least 0.95")
+        bar("row_" key "_vs_tcg, least ratio", tcg_low, tcg_low >= 0.95, "at least 0.95")
     if (vs_tcg && vs_native) {
         share = vs_tcg / most
-        if (key in reason)
-            bar("row_" key ", of what native gives", share, 1, "not 0.50, for a known reason: " reason[key])
+        if (share < 0.5 && key in reason)
+            bar("row_" key ", of what native gives", share, 1, "under 0.50, for a known reason: " reason[key])
         else
             bar("row_" key ", of what native gives", share, share >= 0.5, "at least 0.50")
     }
@@ -166,22 +169,17 @@ function most_of(what, value, wanted, note)
     bar(what, value, value <= wanted, "at most " wanted note)
 }
 
-# The same row of Graft's with two CPUs and one.
-function two_cpus(    i, key, base, m, native)
+# The same row of Graft's with two CPUs and one, and what the host makes of it.
+function two_cpus(name,    m, native)
 {
-    for (i = 1; i <= rows; i++) {
-        key = order[i]
-        base = operation[key]
-        if (machine[key] == 1 || kind[key] == "boot" || !((m = ratio("graft", base, "graft", key))))
-            continue
-        figure("smp_speedup_" base, m)
-        native = ratio("native", base, "native", key)
-        figure("smp_speedup_" base "_native", native)
-        if (base ~ /^par_(integer|memory)$/)
-            least("speedup of " base " by a second CPU", m, 1.6, native ? sprintf("; natively %.2f", native) : "")
-        if (base ~ /^(pipe|fork)$/)
-            most_of(base " with two CPUs, times one's", 1 / m, 1.5, native ? sprintf("; natively %.2f", 1 / native) : "")
-    }
+    m = ratio("graft", name, "graft", "smp_" name)
+    native = ratio("native", name, "native", "smp_" name)
+    figure("smp_speedup_" name, m)
+    figure("smp_speedup_" name "_native", native)
+    if (name ~ /^par_/)
+        least("speed-up of " name " by a second CPU", m, 1.6, native ? sprintf("; natively %.2f", native) : "")
+    else
+        most_of(name " with two CPUs, times one's", m ? 1 / m : 0, 1.5, native ? sprintf("; natively %.2f", 1 / native) : "")
 }
 
 END {
@@ -204,9 +202,12 @@ END {
     least("row_pipe_vs_tcg", ratio("tcg", "pipe", "graft", "pipe"), 8)
     least("row_exec_vs_tcg", ratio("tcg", "exec", "graft", "exec"), 4)
     least("boot_vs_tcg", boot, 3)
-    two_cpus()
+    two_cpus("pipe")
+    two_cpus("fork")
+    two_cpus("par_integer")
+    two_cpus("par_memory")
     printf "\n%s\n%s", figures, bars
-    printf "\nbars: %d do not hold\n", missed
-    if (strict && missed)
+    printf "\nbars: %d hold, %d do not, %d not judged for want of a measurement\n", judged - missed, missed, unjudged
+    if (strict && (missed || unjudged))
         exit 1
 }
