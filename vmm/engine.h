@@ -76,6 +76,8 @@ struct engine_ops {
     /* What it takes away from the processor's features, applied last to the CPUID table. */
     const struct cpuid_override *features;
     size_t feature_count;
+    /* The processor that its guests see, by engine; NULL: the one that runs this code. */
+    cpuid_read_fn *cpuid;
     /* IA32_ARCH_CAPABILITIES (SDM volume 4), for one whose features show it; else 0. */
     uint64_t arch_capabilities;
     /* The state page of vCPU n; the same for its whole life. Any thread, to get the pointer. */

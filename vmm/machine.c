@@ -106,7 +106,8 @@ static enum vmm_status build_devices(struct vm *vm)
 enum vmm_status machine_build(struct vm *vm)
 {
     const struct cpuid_config cpuid = {
-        .read = cpuid_read_native,
+        .read = vm->ops->cpuid ? vm->ops->cpuid : cpuid_read_native,
+        .read_arg = vm->engine,
         .cpus = vm->config.vcpus,
         .tsc_khz = host_ticks_khz(vm->host),
         .apic_khz = LAPIC_TIMER_HZ / 1000,

@@ -17,9 +17,13 @@ struct engine_kind {
     void (*attach)(struct engine *engine, struct vm *vm);
     void (*destroy)(struct engine *engine);                      // after vm_destroy()
     uint64_t (*steps)(const struct engine *engine, unsigned vcpu); // guest instructions so far
+    /* What the sandbox leaves it: files, at most one a vCPU, and ioctl requests. May be NULL. */
+    unsigned (*files)(const struct engine *engine, int *fd);
+    const uint32_t *requests;
+    unsigned request_count;
 };
 
-/* NULL: `error` says why and what to do. */
+/* NULL: `error` says why and what to do; else it may say why it is not another one, or be empty. */
 const struct engine_kind *engines_choose(enum options_engine wanted, char *error, size_t size);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #define PATIENCE_NS 5000000000u // for a reader of the console that has stopped reading
 
@@ -25,16 +26,38 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+uint64_t host_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* What is before it in the program is done before (SDM volume 2, RDTSC). */
+static uint64_t tsc(void)
+{
+    _mm_lfence();
+    return __rdtsc();
+}
+
 uint64_t host_ticks(struct host *host)
 {
-    (void)host;
-    return clock_ns(CLOCK_MONOTONIC);
+    return host->tsc_khz ? tsc() : host_ns();
 }
 
 uint64_t host_ticks_khz(struct host *host)
 {
-    (void)host;
-    return 1000000;
+    return host->tsc_khz ? host->tsc_khz : 1000000;
+}
+
+uint64_t host_deadline_ns(struct host *host, uint64_t deadline)
+{
+    uint64_t now;
+
+    if (!host->tsc_khz || deadline == HOST_FOREVER)
+        return deadline;
+    now = tsc();
+    if (deadline <= now)
+        return host_ns();
+    return host_ns() + clock_muldiv(deadline - now, 1000000, host->tsc_khz) + 1;
 }
 
 uint64_t host_wall_ns(struct host *host)
@@ -83,10 +106,10 @@ enum vmm_status host_guest_map(struct host *host, uint64_t gpa, uint8_t *base, u
 {
     uint64_t offset = (uint64_t)(base - host->memory.base);
 
-    (void)gpa;
-    (void)writable;
-    return offset <= host->memory.size && size <= host->memory.size - offset ? VMM_OK
-                                                                             : VMM_BAD_RANGE;
+    if (offset > host->memory.size || size > host->memory.size - offset)
+        return VMM_BAD_RANGE;
+    return !host->map || host->map(host->map_context, gpa, base, size, writable) ? VMM_OK
+                                                                                 : VMM_NO_MEMORY;
 }
 
 /* --- Streams --- */

@@ -2,13 +2,14 @@
 /*
  * The host interface (vmm/host.h) on Linux: an ordinary process.
  *
- * Ticks are nanoseconds of CLOCK_MONOTONIC: host_ticks_khz() is 1000000. An engine that lets the
- * guest read the processor's own TSC will want that instead; then both change here.
+ * Ticks are nanoseconds of CLOCK_MONOTONIC, host_ticks_khz() 1000000; or, for an engine that lets the
+ * guest read the processor's own TSC, that TSC (tsc_khz). What Linux waits for is always in
+ * nanoseconds: host_deadline_ns() converts.
  *
  * The main thread is the device thread: an epoll loop over a timerfd, an eventfd, a signalfd and
  * standard input. Another thread writes the console's output (output.h), one a vCPU runs the
- * guest. Guest RAM is mapped once and for all (guest_memory.h); host_guest_map() has nothing to
- * do, since engines in this process reach RAM by memory_pointer().
+ * guest. Guest RAM is mapped once and for all (guest_memory.h); engines in this process reach it by
+ * memory_pointer(), and KVM is told by `map`.
  */
 #ifndef HOSTS_LINUX_HOST_H
 #define HOSTS_LINUX_HOST_H
@@ -30,6 +31,10 @@
 struct host {
     struct vm *vm;                // from vm_create() on
     struct guest_memory memory;
+    uint64_t tsc_khz;             // ticks are the TSC's; 0: nanoseconds. Set before vm_create()
+    /* Makes guest RAM appear to the guest; NULL: the engine needs none. */
+    bool (*map)(void *context, uint64_t gpa, uint8_t *base, uint64_t size, bool writable);
+    void *map_context;
     struct terminal terminal;     // raw only while the machine runs
     struct output output;
     bool verbose;
@@ -61,10 +66,14 @@ struct host {
 bool host_init(struct host *host, int input) __attribute__((warn_unused_result));
 /* Starts the console's thread; before any vcpu_loop(). False: said why in the log. */
 bool host_start_output(struct host *host, int output) __attribute__((warn_unused_result));
+/* CLOCK_MONOTONIC now, and the time on it that a deadline in ticks is, rounded up. */
+uint64_t host_ns(void);
+uint64_t host_deadline_ns(struct host *host, uint64_t deadline);
+
 /* Makes guest RAM. */
 bool host_memory(struct host *host, uint64_t size) __attribute__((warn_unused_result));
 
-/* The device thread, until the machine has ended (true) or `until` has passed. */
+/* The device thread, until the machine has ended (true) or `until` (host_ns()) has passed. */
 bool host_run(struct host *host, uint64_t until);
 
 /* Puts the terminal back and waits for the console's output to be read. Only after the end. */

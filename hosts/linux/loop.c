@@ -37,7 +37,7 @@ void host_vm_ended(struct host *host)
 /* With the lock held. The timerfd takes a time of 0 for "never", and has none that is later. */
 static void arm(struct host *host, uint64_t deadline)
 {
-    uint64_t ns = deadline == HOST_FOREVER ? 0 : deadline ? deadline : 1;
+    uint64_t ns = deadline == HOST_FOREVER ? 0 : deadline ? host_deadline_ns(host, deadline) : 1;
     struct itimerspec at = {{0, 0}, {(time_t)(ns / 1000000000), (long)(ns % 1000000000)}};
 
     host->armed = deadline;
@@ -266,9 +266,9 @@ static void handle(struct host *host, enum source source)
 }
 
 /* Rounded up, so that the time has passed then. */
-static int milliseconds_to(struct host *host, uint64_t until)
+static int milliseconds_to(uint64_t until)
 {
-    uint64_t now = host_ticks(host);
+    uint64_t now = host_ns();
 
     if (until == HOST_FOREVER)
         return -1;
@@ -282,8 +282,8 @@ bool host_run(struct host *host, uint64_t until)
     struct epoll_event events[SOURCES];
 
     input_came(host, false);
-    while (!atomic_load(&host->ended) && host_ticks(host) < until) {
-        int n = epoll_wait(host->epoll, events, SOURCES, milliseconds_to(host, until));
+    while (!atomic_load(&host->ended) && host_ns() < until) {
+        int n = epoll_wait(host->epoll, events, SOURCES, milliseconds_to(until));
 
         for (int i = 0; i < n; i++)
             handle(host, (enum source)events[i].data.u32);

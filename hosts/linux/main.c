@@ -23,13 +23,12 @@ static bool open_streams(void)
 
 static int run(const struct options *options)
 {
-    char error[160];
+    char error[200];
     const struct engine_kind *engine = engines_choose(options->engine, error, sizeof(error));
 
-    if (engine)
-        return run_machine(options, engine);
-    fprintf(stderr, "graft: %s\n", error);
-    return RUN_SETUP;
+    if (error[0] && (!engine || options->verbose || options->engine == ENGINE_KVM))
+        fprintf(stderr, "graft: %s\n", error);
+    return engine ? run_machine(options, engine) : RUN_SETUP;
 }
 
 /* Text that was asked for; a reader that has gone is an error. */

@@ -35,7 +35,7 @@ struct run {
     struct run_vcpu vcpu[VM_VCPUS_MAX];
     /* All vCPUs and the main thread meet here twice: before the filter, and behind it. */
     pthread_barrier_t gate;
-    uint64_t begun, entered; // ticks: process, first guest instruction
+    uint64_t begun, entered; // host_ns(): process, first guest instruction
     int landlock;
     char error[320];
 };
@@ -108,7 +108,7 @@ static bool start_vcpus(struct run *run)
 
 static bool restrict_process(struct run *run)
 {
-    int files[HOST_FILES];
+    int files[HOST_FILES + VM_VCPUS_MAX];
     unsigned count = host_files(&run->host, files);
 
     if (run->options->no_sandbox) {
@@ -116,6 +116,8 @@ static bool restrict_process(struct run *run)
                              "of this user");
         return true;
     }
+    if (run->kind->files)
+        count += run->kind->files(run->engine, files + count);
     if (sandbox_restrict(files, count, &run->landlock, run->error, sizeof(run->error)))
         return true;
     host_say(&run->host, "the sandbox cannot be set up: %s (--no-sandbox goes without, for "
@@ -127,7 +129,8 @@ static bool filter_calls(struct run *run)
 {
     if (run->options->no_sandbox)
         return true;
-    if (!sandbox_filter(run->error, sizeof(run->error))) {
+    if (!sandbox_filter(run->kind->requests, run->kind->request_count, run->error,
+                        sizeof(run->error))) {
         host_say(&run->host, "the sandbox cannot be set up: %s (--no-sandbox goes without, for "
                              "debugging)", run->error);
         return false;
@@ -154,7 +157,7 @@ static bool start(struct run *run)
     pthread_barrier_wait(&run->gate);
     if (!filter_calls(run))
         return false;
-    run->entered = host_ticks(&run->host);
+    run->entered = host_ns();
     pthread_barrier_wait(&run->gate);
     return true;
 }
@@ -177,7 +180,7 @@ static void join_vcpus(struct run *run)
 static void say_stats(struct run *run)
 {
     struct host *host = &run->host;
-    uint64_t now = host_ticks(host);
+    uint64_t now = host_ns();
     struct rusage usage;
 
     getrusage(RUSAGE_SELF, &usage);
@@ -188,7 +191,8 @@ static void say_stats(struct run *run)
              usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss);
     for (unsigned i = 0; i < run->config.vcpus; i++)
         host_say(host, "stats: CPU %u: %lu exits, %lu instructions by the %s", i,
-                 host->vm->vcpu[i].exits, run->kind->steps(run->engine, i), run->kind->ops->name);
+                 host->vm->vcpu[i].exits,
+                 run->kind->steps ? run->kind->steps(run->engine, i) : 0, run->kind->ops->name);
 }
 
 /* From the first guest instruction to the end. */
@@ -224,7 +228,7 @@ int run_machine(const struct options *options, const struct engine_kind *engine)
         return RUN_SETUP;
     run->options = options;
     run->kind = engine;
-    run->begun = host_ticks(&run->host);
+    run->begun = host_ns();
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // the guest's timers come when they are due
     if (host_init(&run->host, STDIN_FILENO)) {
         run->host.verbose = options->verbose;

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FILES_MAX 16u
+#define FILES_MAX 80u
 
 static bool fail(char *error, size_t size, const char *what, int number)
 {
@@ -137,17 +137,24 @@ static const int allowed[] = {
     SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
-static int add_all(scmp_filter_ctx filter)
+static int add_request(scmp_filter_ctx filter, uint32_t request)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+                            SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, request));
+}
+
+static int add_all(scmp_filter_ctx filter, const uint32_t *requests, unsigned count)
 {
     /* A terminal's settings: TCGETS, and TCSETS with its two variants. */
-    static const uint64_t terminal[] = {0x5401, 0x5402, 0x5403, 0x5404};
+    static const uint32_t terminal[] = {0x5401, 0x5402, 0x5403, 0x5404};
     int status = 0;
 
     for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && status == 0; i++)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     for (unsigned i = 0; i < sizeof(terminal) / sizeof(terminal[0]) && status == 0; i++)
-        status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-                                  SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, terminal[i]));
+        status = add_request(filter, terminal[i]);
+    for (unsigned i = 0; i < count && status == 0; i++)
+        status = add_request(filter, requests[i]);
     /* Memory, but no code; private and anonymous, since no file is left to map. */
     if (status == 0)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
@@ -163,7 +170,7 @@ static int add_all(scmp_filter_ctx filter)
     return status;
 }
 
-bool sandbox_filter(char *error, size_t size)
+bool sandbox_filter(const uint32_t *requests, unsigned count, char *error, size_t size)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int status = filter ? 0 : -ENOMEM;
@@ -176,7 +183,7 @@ bool sandbox_filter(char *error, size_t size)
     if (status == 0)
         status = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); // a tree, not a list
     if (status == 0)
-        status = add_all(filter);
+        status = add_all(filter, requests, count);
     if (status == 0)
         status = seccomp_load(filter);
     if (filter)

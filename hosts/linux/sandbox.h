@@ -14,12 +14,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The files that stay, besides standard input, output and error. *landlock: ABI, 0: none. */
 bool sandbox_restrict(const int *files, unsigned count, int *landlock, char *error,
                       size_t size) __attribute__((warn_unused_result));
 
-/* False: `error` says what failed; the process must not run a guest then. */
-bool sandbox_filter(char *error, size_t size) __attribute__((warn_unused_result));
+/*
+ * requests: what may be asked of files by ioctl, besides a terminal's settings. False: `error` says
+ * what failed; the process must not run a guest then.
+ */
+bool sandbox_filter(const uint32_t *requests, unsigned count, char *error,
+                    size_t size) __attribute__((warn_unused_result));
 
 #endif

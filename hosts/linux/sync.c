@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks and events of the host interface. */
-#include "vmm/host.h"
+#include "hosts/linux/host.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -16,6 +16,7 @@ struct host_mutex {
 
 /* `count` is the futex. Whoever signals looks at `waits` after it has counted. */
 struct host_event {
+    struct host *host;
     _Atomic uint32_t count;
     _Atomic uint32_t waits;
 };
@@ -41,7 +42,11 @@ void host_mutex_unlock(struct host_mutex *mutex)
 
 struct host_event *host_event_create(struct host *host)
 {
-    return host_alloc(host, sizeof(struct host_event), 64);
+    struct host_event *event = host_alloc(host, sizeof(*event), 64);
+
+    if (event)
+        event->host = host;
+    return event;
 }
 
 void host_event_signal(struct host_event *event)
@@ -64,7 +69,8 @@ static bool take(struct host_event *event)
 /* Sleeps while there is no signal; false if the deadline passed. FUTEX_WAIT_BITSET: absolute. */
 static bool sleep_until(struct host_event *event, uint64_t deadline)
 {
-    struct timespec until = {(time_t)(deadline / 1000000000), (long)(deadline % 1000000000)};
+    uint64_t ns = host_deadline_ns(event->host, deadline);
+    struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
     long result;
 
     atomic_store(&event->waits, 1);

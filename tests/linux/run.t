@@ -18,10 +18,6 @@ is "$(cat "$tap_temporary/err")" "run: starting the guest on Graft in this machi
 run --timeout 3 --exec 'sleep 100' >/dev/null
 is $? 124 "--timeout"
 
-run --engine kvm --exec true >/dev/null
-is $? 125 "an engine that is not in this build"
-has "$(cat "$tap_temporary/err")" "'kvm' is not in this build" "is named"
-
 run --vms 2 >/dev/null
 is $? 125 "several machines are several processes"
 

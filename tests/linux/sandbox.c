@@ -73,7 +73,7 @@ static int after(deed_fn *deed)
         int landlock;
 
         if (!sandbox_restrict(NULL, 0, &landlock, error, sizeof(error)) ||
-            !sandbox_filter(error, sizeof(error)))
+            !sandbox_filter(NULL, 0, error, sizeof(error)))
             _exit(BAD);
         deed();
         _exit(0);
@@ -181,7 +181,7 @@ static void thread_does(deed_fn *deed, const char *name)
             pthread_create(&thread, NULL, other_thread, &other) != 0)
             _exit(BAD);
         pthread_barrier_wait(&other.gate);
-        if (!sandbox_filter(error, sizeof(error)))
+        if (!sandbox_filter(NULL, 0, error, sizeof(error)))
             _exit(BAD);
         pthread_barrier_wait(&other.gate);
         pthread_join(thread, NULL);
