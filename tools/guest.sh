@@ -3,6 +3,7 @@
 # Build guests from Debian's packages, under build/guest/. Packages are downloaded and unpacked, never installed.
 #   tools/guest.sh kernel                        Debian's cloud kernel: build/guest/bzImage
 #   tools/guest.sh kernel amd64|686-pae          its full kernel, or that for i386: build/guest/bzImage-amd64, ...
+#   tools/guest.sh vmlinux 686-pae               the same kernel as ELF, decompressed: build/guest/vmlinux-686-pae
 #   tools/guest.sh initrd                        busybox and the agent: build/guest/initrd
 #   tools/guest.sh initrd 686-pae                busybox for i386, without the agent: build/guest/initrd-686-pae
 #   tools/guest.sh debian                        a minimal Debian with systemd, by debootstrap: build/guest/initrd-debian
@@ -93,6 +94,26 @@ kernel()
     cp "$to"/boot/vmlinuz-* "$guest/bzImage$suffix.new"
     echo "$package" >"$guest/kernel-package$suffix"
     mv "$guest/bzImage$suffix.new" "$guest/bzImage$suffix"
+}
+
+# A number of four bytes at an offset of a file.
+number_at()
+{
+    od -An -tu4 -j "$2" -N 4 "$1" | tr -d ' '
+}
+
+# The payload of a bzImage, which is xz in Debian's (Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length). Its
+# last four bytes are the kernel's size.
+vmlinux()
+{
+    local image=$guest/bzImage-$1 out=$guest/vmlinux-$1 setup length
+    kernel "$1"
+    [ -s "$out" ] && [ "$out" -nt "$image" ] && return
+    setup=$((($(od -An -tu1 -j $((0x1f1)) -N 1 "$image") + 1) * 512))
+    length=$(($(number_at "$image" $((0x24c))) - 4))
+    tail -c +$((setup + $(number_at "$image" $((0x248))) + 1)) "$image" | head -c $length | xz -dc >"$out.new" ||
+        die "the kernel in $image is not compressed with xz"
+    mv "$out.new" "$out"
 }
 
 # The list for mkcpio that every initrd begins with: base_list BUSYBOX KERNEL
@@ -286,7 +307,7 @@ mkdir -p $guest
 what=${1:-}
 [ $# -gt 0 ] && shift
 case $what in
-kernel | initrd | stress | debian) "$what" "$@" ;;
+kernel | vmlinux | initrd | stress | debian) "$what" "$@" ;;
 command) command_archive "$@" ;;
 name) name_archive "$@" ;;
 first) first_archive "$@" ;;

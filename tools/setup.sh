@@ -6,7 +6,7 @@ set -u
 
 run_packages="make gcc libc6-dev binutils libseccomp-dev qemu-system-x86 seabios busybox-static ca-certificates"
 test_packages="clang libclang-rt-14-dev perl ovmf grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools
-    acpica-tools bochs bochsbios vgabios libexpat1-dev libzydis-dev cloc git debootstrap fakeroot fakechroot"
+    acpica-tools bochs bochsbios vgabios libexpat1-dev libzydis-dev cloc git debootstrap fakeroot fakechroot xz-utils"
 
 die()
 {

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+# Debian's kernels on `graft run`, each to a shell and off again. For kernels.t and kernels.soak, which source it after tests/tap.sh.
+
+graft=build/release/host/bin/graft
+make -s -j"$(nproc)" MODE=release "$graft" tools >&2
+
+# engines: those of this build that execute guests in software, the best first
+engines()
+{
+    "$graft" run --engine recompiler --kernel /dev/null 2>&1 </dev/null | grep -q 'not in this build' || echo recompiler
+    echo interpreter
+}
+
+# What the guest's shell does, and what the console then has to show.
+cat >"$tap_temporary/first" <<'END'
+echo "shell: $(uname -m) $(uname -r), $(nproc) CPU(s)"
+for cpu in $(seq "$(nproc)"); do
+    (echo "sum: $(seq 1 2000 | md5sum)") &
+done
+wait
+echo "complaints: $(dmesg | grep -Ec 'stall|lockup|BUG|Oops|WARNING: CPU|unstable|hung_task|not responding|#UD|traps:')"
+dmesg | grep -E 'stall|lockup|BUG|Oops|WARNING: CPU|unstable|hung_task|not responding|#UD|traps:'
+poweroff -f
+END
+
+# boot ENGINE KIND CPUS [WORDS]: the console's text in $console, the status in $status, CPU seconds in $seconds.
+# An engine that is thirty times slower gets thirty times the time.
+boot()
+{
+    local engine=$1 kind=$2 cpus=$3 words="console=ttyS0 panic=1 ${4:-}" memory=256M limit=$((60 + 30 * $3)) kernel initrd
+    kernel=build/guest/bzImage-$kind initrd=build/guest/initrd
+    case $kind in
+    cloud-amd64) kernel=build/guest/bzImage ;;
+    686-pae) initrd=build/guest/initrd-686-pae ;;
+    686-pae-vmlinux) kernel=build/guest/vmlinux-686-pae initrd=build/guest/initrd-686-pae ;;
+    debian) kernel=build/guest/bzImage initrd=build/guest/initrd-debian memory=1G limit=$((limit * 2)) ;;
+    esac
+    [ "$engine" = interpreter ] && limit=$((limit * 30))
+    tools/guest.sh first "$tap_temporary/archive" "$tap_temporary/first"
+    cat "$initrd" "$tap_temporary/archive" >"$tap_temporary/initrd"
+    status=0
+    "$graft" run --engine "$engine" --cpus "$cpus" --memory $memory --kernel "$kernel" --initrd "$tap_temporary/initrd" --append "$words" \
+        --on-reset end --timeout $limit --stats >"$tap_temporary/console" 2>"$tap_temporary/stats" </dev/null || status=$?
+    console=$(tr -d '\r' <"$tap_temporary/console")
+    seconds=$(sed -n 's/.* CPU user \([0-9]*\) ms.*/\1/p' "$tap_temporary/stats")
+    seconds=$((${seconds:-0} / 1000))
+}
+
+# fetch KIND: what its boot needs
+fetch()
+{
+    case $1 in
+    cloud-amd64) tools/guest.sh kernel && tools/guest.sh initrd ;;
+    amd64) tools/guest.sh kernel amd64 && tools/guest.sh initrd ;;
+    686-pae*) tools/guest.sh vmlinux 686-pae && tools/guest.sh initrd 686-pae ;;
+    debian) tools/guest.sh kernel && tools/guest.sh debian ;;
+    esac >&2
+}
+
+# lines PATTERN: how many of the console's there are
+lines() { printf '%s\n' "$console" | grep -aEc -- "$1"; }
+
+# check_boot ENGINE KIND CPUS [WORDS]: one test
+check_boot()
+{
+    local name="$2, $3 CPU(s), $1" what
+    boot "$@"
+    if [ "$2" = debian ]; then
+        what="$(lines '^report: active, 0 failed')"
+        is "$status $what" "0 1" "$name: systemd's multi-user target, and off"
+    else
+        what="$(lines "^shell: .* 6\.1\.[0-9]+-[0-9]+-${2%-vmlinux}, $3 CPU") $(lines "^sum: $(seq 1 2000 | md5sum)") $(lines '^complaints: 0')"
+        is "$status $what" "0 1 $3 1" "$name: a shell, right sums, no complaint, and off"
+    fi
+    echo "# times $name: $seconds s of CPU"
+    [ "$status $what" = "0 1" ] || [ "$status $what" = "0 1 $3 1" ] || {
+        printf '%s\n' "$console" | tail -n 25
+        cat "$tap_temporary/stats"
+    } | sed 's/^/# /'
+}
