@@ -28,7 +28,8 @@ prints times, ratios, lines 'figure NAME VALUE', and whether the bars hold.
   --markdown   the table for doc/performance.md instead of the plain one
   --strict     status 1 if a bar does not hold
 Variables: ROUNDS (3); PEERS ("graft tcg native"); ENGINE (recompiler); CPUS ("1 2"), the numbers of virtual CPUs; ROWS (all: names or kinds with
-commas), and ROWS_TWO for two CPUs; SCALE (100) and SCALE_GRAFT, the runs of a row in per cent; LIMIT (600), seconds for a guest; WORK, the directory.
+commas), and ROWS_TWO for two CPUs; SCALE (100) and SCALE_GRAFT, the runs of a row in per cent; LIMIT (600), seconds for a
+guest; WORK, the directory; GRAFT, the program.
 END
 }
 
@@ -40,10 +41,10 @@ die()
 
 prepare()
 {
-    make -s MODE=release $program
-    [ -s build/release/host/bin/mkcpio ] || make -s MODE=release build/release/host/bin/mkcpio
-    tools/guest.sh kernel
-    case " $peers " in *" graft "*) [ -x "$graft" ] || make -s MODE=release build/release/host/bin/graft ;; esac
+    make -s MODE=release $program >&2
+    make -s MODE=release build/release/host/bin/mkcpio >&2
+    tools/guest.sh kernel >&2
+    case " $peers " in *" graft "*) [ -n "${GRAFT:-}" ] || make -s -j"$(nproc)" MODE=release "$graft" >&2 ;; esac
     mkdir -p "$work"
     printf '%s\n' 'dir /dev 755' 'dir /sys 755' 'node /dev/console 600 5 1' 'node /dev/null 666 1 3' 'node /dev/zero 666 1 5' \
         "file /init 755 $program" | build/release/host/bin/mkcpio >"$work/initrd"
@@ -119,7 +120,7 @@ measure()
         $2 == "bad" { printf "peers: %s: wrong result in %s: %s, not %s\n", peer, $3, $4, $5 >"/dev/stderr"; bad = 1 }
         $2 == "done" { done = 1 }
         END { if (bad || !done) { if (!done) print "peers: " peer ": not done; see '"$log"'" >"/dev/stderr"; exit 1 } }' \
-        "$log" >>"$work/results" || failed=1
+        "$log" >>"$work/results" || { failed=1; tail -n 3 "$work/$peer.err" >&2 2>/dev/null || :; }
 }
 
 table='' markdown=0 strict=0 failed=''

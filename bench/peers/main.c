@@ -133,45 +133,66 @@ static uint64_t middle(uint64_t *list, uint64_t count)
     return list[count / 2];
 }
 
+struct measured {
+    uint64_t hundredths; // of a nanosecond for one operation
+    uint64_t total;      // ns
+    uint64_t result;     // row->expected, or the first other one
+};
+
+static struct measured measure_row(const struct row *row, void *memory, uint64_t runs)
+{
+    struct measured m = {.result = row->expected};
+    uint64_t times[BATCHES], done = 0, batches = runs < BATCHES ? runs : BATCHES;
+
+    m.total = now();
+    for (uint64_t i = 0; i < batches; i++) {
+        uint64_t until = runs * (i + 1) / batches, count = until - done, start = now();
+        for (; done < until && m.result == row->expected; done++)
+            m.result = row->run(memory);
+        times[i] = (now() - start) * 100 / (count * row->operations);
+    }
+    m.total = now() - m.total;
+    m.hundredths = middle(times, batches);
+    return m;
+}
+
+static void add_measured(struct line *line, const char *kind, const struct measured *m)
+{
+    add_number(line, m->hundredths / 100);
+    add(line, m->hundredths % 100 < 10 ? ".0" : ".");
+    add_number(line, m->hundredths % 100);
+    add(line, " ");
+    add(line, kind);
+    add(line, " ");
+    add_number(line, m->total);
+}
+
 /* 1: all results were right. */
 static int run_row(const char *kind, const struct row *row, uint64_t scale)
 {
     struct line line = {.used = 0};
-    uint64_t runs = (row->runs * scale + 99) / 100, result = row->expected;
     void *memory = row->memory ? map_pages(row->memory) : NULL;
 
+    if (row->memory && !memory)
+        return 0;
     if (memory)
         touch(memory, row->memory);
-    if (row->prepare && memory)
+    if (row->prepare)
         row->prepare(memory);
     add(&line, "begin ");
     add(&line, row->name);
     send(&line);
-    uint64_t times[BATCHES], total = now(), done = 0, batches = runs < BATCHES ? runs : BATCHES;
-    for (uint64_t i = 0; i < batches; i++) {
-        uint64_t until = runs * (i + 1) / batches, count = until - done, start = now();
-        for (; done < until && result == row->expected && (memory || !row->memory); done++)
-            result = row->run(memory);
-        times[i] = (now() - start) * 100 / (count * row->operations);
-    }
-    total = now() - total;
-    int good = result == row->expected && (memory || !row->memory);
+    struct measured m = measure_row(row, memory, (row->runs * scale + 99) / 100);
+    int good = m.result == row->expected;
     add(&line, good ? "row " : "bad ");
     add(&line, row->name);
     add(&line, " ");
-    if (!good) {
-        add_number(&line, result);
+    if (good) {
+        add_measured(&line, kind, &m);
+    } else {
+        add_number(&line, m.result);
         add(&line, " ");
         add_number(&line, row->expected);
-    } else {
-        uint64_t hundredths = middle(times, batches);
-        add_number(&line, hundredths / 100);
-        add(&line, hundredths % 100 < 10 ? ".0" : ".");
-        add_number(&line, hundredths % 100);
-        add(&line, " ");
-        add(&line, kind);
-        add(&line, " ");
-        add_number(&line, total);
     }
     send(&line);
     if (memory)
@@ -257,6 +278,8 @@ __attribute__((used)) int peers_main(long count, char **arguments)
     const char *scale_setting = setting(environment, "SCALE"), *rows = setting(environment, "ROWS");
     uint64_t scale = scale_setting ? number(scale_setting) : 100;
 
+    if (scale == 0)
+        scale = 1; // each row is run at least once
     program_path = count > 0 ? arguments[0] : "";
     if (sys3(SYS_GETPID, 0, 0, 0) == 1)
         first_process(rows ? rows : "all", scale);
