@@ -96,6 +96,11 @@ struct engine_ops {
     void (*fetch)(struct engine *engine, unsigned vcpu, uint32_t groups);
     /* Forget all translations of vCPU n (it changed CR0, CR3, CR4 or page tables by emulation). */
     void (*invalidate)(struct engine *engine, unsigned vcpu);
+    /*
+     * May be NULL. The interpreter is about to write to guest RAM for vCPU n, in the course of the
+     * engine's own interp_step().
+     */
+    void (*written)(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t size);
 };
 
 /* Groups a caller wants to read: fetched only if not yet there. */

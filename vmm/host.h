@@ -41,6 +41,8 @@ void  host_free(struct host *host, void *memory);
 struct host_mutex *host_mutex_create(struct host *host);
 void host_mutex_lock(struct host_mutex *mutex);
 void host_mutex_unlock(struct host_mutex *mutex);
+/* Lets others run, for a thread that waits for one of them to get on. */
+void host_yield(void);
 
 struct host_event *host_event_create(struct host *host);
 void host_event_signal(struct host_event *event);

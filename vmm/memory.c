@@ -122,33 +122,40 @@ bool memory_read(const struct memory *memory, uint64_t gpa, void *to, uint64_t s
     return true;
 }
 
+static bool wrote(const struct memory *memory, uint64_t gpa, uint64_t size)
+{
+    if (memory->watch.wrote)
+        memory->watch.wrote(memory->watch.arg, gpa, size);
+    return true;
+}
+
 bool memory_write(struct memory *memory, uint64_t gpa, const void *from, uint64_t size)
 {
     const uint8_t *in = from;
-    uint64_t part;
+    uint64_t part, left = size;
 
     if (!memory_is_ram(memory, gpa, size))
         return false;
-    for (; size; gpa += part, in += part, size -= part) {
-        uint8_t *to = part_at(memory, gpa, size, &part);
+    for (; left; gpa += part, in += part, left -= part) {
+        uint8_t *to = part_at(memory, gpa, left, &part);
 
         memcpy(to, in, part);
     }
-    return true;
+    return wrote(memory, gpa - size, size);
 }
 
 bool memory_fill(struct memory *memory, uint64_t gpa, uint8_t value, uint64_t size)
 {
-    uint64_t part;
+    uint64_t part, left = size;
 
     if (!memory_is_ram(memory, gpa, size))
         return false;
-    for (; size; gpa += part, size -= part) {
-        uint8_t *to = part_at(memory, gpa, size, &part);
+    for (; left; gpa += part, left -= part) {
+        uint8_t *to = part_at(memory, gpa, left, &part);
 
         memset(to, value, part);
     }
-    return true;
+    return wrote(memory, gpa - size, size);
 }
 
 size_t memory_e820(const struct memory *memory, uint64_t ebda, uint64_t acpi_size,

@@ -31,12 +31,19 @@ struct memory_piece {
     uint8_t *base;
 };
 
+/* Who wants to know what devices have written to RAM, after they have. */
+struct memory_watch {
+    void (*wrote)(void *arg, uint64_t gpa, uint64_t size);
+    void *arg;
+};
+
 struct memory {
     struct memory_piece piece[MEMORY_PIECES];
     unsigned count;
     uint64_t size;      // RAM in all
     uint64_t low_end;   // end of RAM below 4 GiB
     uint64_t high_end;  // end of RAM above 4 GiB, or MEMORY_HIGH
+    struct memory_watch watch; // set before the machine runs; wrote may be NULL
 };
 
 /* E820 types (ACPI 6.4, 15.1). */

@@ -3,4 +3,7 @@
 $(eval $(call library,vmm,user host,$(wildcard vmm/*.c vmm/devices/*.c),vmm lib))
 
 # CPU engines in software, for hosts without hardware virtualization.
-$(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c),vmm lib))
+$(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c vmm/engines/recompiler/*.c),vmm lib))
+
+# Translated code calls these with the guest's vector registers in the processor.
+$(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c): CFLAGS-extra-host := -mgeneral-regs-only

@@ -13,7 +13,8 @@ static uint8_t *ram(void *arg, uint64_t gpa, unsigned size, bool write)
 {
     struct vcpu *vcpu = arg;
 
-    (void)write;
+    if (write && vcpu->ops->written)
+        vcpu->ops->written(vcpu->engine, vcpu->id, gpa, size);
     return memory_pointer(&vcpu->vm->memory, gpa, size);
 }
 

@@ -2,10 +2,18 @@
 /* The CPU engines of this build. */
 #include "hosts/linux/engines.h"
 
+#include "hosts/linux/code_memory.h"
 #include "hosts/linux/kvm.h"
+#include "hosts/linux/traps.h"
 #include "vmm/engines/interpreter.h"
+#include "vmm/engines/recompiler/recompiler.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#define CODE_CACHE (64u << 20)
 
 static const struct engine_kind interpreter = {
     .ops     = &engine_interpreter,
@@ -25,9 +33,44 @@ static const struct engine_kind kvm = {
     .request_count = KVM_REQUESTS,
 };
 
+static struct engine *create_recompiler(struct host *host, unsigned vcpus)
+{
+    struct recompiler_code code;
+
+    return code_memory_create(&code, CODE_CACHE) ? recompiler_create(host, vcpus, &code) : NULL;
+}
+
+static uint64_t recompiler_steps(const struct engine *engine, unsigned vcpu)
+{
+    return recompiler_interpreted(engine, vcpu);
+}
+
+static const struct engine_kind recompiler = {
+    .ops          = &engine_recompiler,
+    .create       = create_recompiler,
+    .attach       = recompiler_attach,
+    .begin_thread = traps_begin_thread,
+    .destroy      = recompiler_destroy,
+    .steps        = recompiler_steps,
+};
+
+/* FSGSBASE in user mode (SDM volume 1, 16.3): AT_HWCAP2 bit 1; AVX for the state it keeps. */
+static bool recompiler_works(char *error, size_t size)
+{
+    if (!(getauxval(AT_HWCAP2) & 2) || !__builtin_cpu_supports("avx")) {
+        snprintf(error, size, "the recompiler needs a processor and kernel with FSGSBASE and AVX; "
+                              "use --engine interpreter");
+        return false;
+    }
+    if (!traps_install()) {
+        snprintf(error, size, "cannot install signal handlers: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
 const struct engine_kind *engines_choose(enum options_engine wanted, char *error, size_t size)
 {
-    static const char *const names[] = {"auto", "kvm", "recompiler", "interpreter"};
     char why[160];
 
     error[0] = 0;
@@ -42,9 +85,13 @@ const struct engine_kind *engines_choose(enum options_engine wanted, char *error
         if (wanted == ENGINE_KVM)
             return NULL;
     }
-    if (wanted == ENGINE_AUTO || wanted == ENGINE_INTERPRETER)
-        return &interpreter;
-    snprintf(error, size, "the engine '%s' is not in this build; use --engine interpreter, or auto",
-             names[wanted]);
-    return NULL;
+    if (wanted == ENGINE_RECOMPILER || wanted == ENGINE_AUTO) {
+        if (recompiler_works(why, sizeof(why)))
+            return &recompiler;
+        if (wanted == ENGINE_RECOMPILER) {
+            snprintf(error, size, "%s", why);
+            return NULL;
+        }
+    }
+    return &interpreter;
 }

@@ -357,7 +357,7 @@ struct engine *kvm_create(struct host *host, unsigned vcpus)
     return engine;
 }
 
-void kvm_attach(struct engine *engine, struct vm *vm)
+bool kvm_attach(struct engine *engine, struct vm *vm)
 {
     engine->vm = vm;
     engine->broken = !kvm_set_cpuid(engine, &vm->cpuid);
@@ -366,6 +366,7 @@ void kvm_attach(struct engine *engine, struct vm *vm)
     /* The vCPUs hold the VM. */
     close_file(&engine->fd);
     close_file(&engine->kvm);
+    return true;
 }
 
 void kvm_destroy(struct engine *engine)

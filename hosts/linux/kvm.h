@@ -28,7 +28,7 @@ extern const struct engine_ops engine_kvm;
 
 /* As struct engine_kind wants them (engines.h). Failure of kvm_create() is in the log. */
 struct engine *kvm_create(struct host *host, unsigned vcpus);
-void kvm_attach(struct engine *engine, struct vm *vm);
+bool kvm_attach(struct engine *engine, struct vm *vm);
 void kvm_destroy(struct engine *engine);
 unsigned kvm_files(const struct engine *engine, int *fd); // at most one a vCPU
 

@@ -74,14 +74,19 @@ static bool make_machine(struct run *run)
     host->vm = vm_create(host, run->kind->ops, run->engine, &run->config);
     if (!host->vm)
         return false;
-    run->kind->attach(run->engine, host->vm);
-    return true;
+    if (run->kind->attach(run->engine, host->vm))
+        return true;
+    host_log(host, "too little memory for the CPU engine");
+    return false;
 }
 
 static void *vcpu_thread(void *argument)
 {
     struct run_vcpu *vcpu = argument;
+    struct run *run = vcpu->run;
 
+    if (run->kind->begin_thread && !run->kind->begin_thread(run->engine))
+        host_log(&run->host, "no memory for a signal stack: a trap ends the machine");
     pthread_barrier_wait(&vcpu->run->gate);
     pthread_barrier_wait(&vcpu->run->gate);
     vcpu_loop(vcpu->run->host.vm, vcpu->id);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -33,6 +34,11 @@ struct host_mutex *host_mutex_create(struct host *host)
 void host_mutex_lock(struct host_mutex *mutex)
 {
     pthread_mutex_lock(&mutex->mutex);
+}
+
+void host_yield(void)
+{
+    sched_yield();
 }
 
 void host_mutex_unlock(struct host_mutex *mutex)

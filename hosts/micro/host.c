@@ -121,6 +121,11 @@ void host_mutex_lock(struct host_mutex *mutex)
     mutex_lock(&mutex->mutex);
 }
 
+void host_yield(void)
+{
+    __asm__ volatile("pause");
+}
+
 void host_mutex_unlock(struct host_mutex *mutex)
 {
     mutex_unlock(&mutex->mutex);

@@ -44,6 +44,7 @@
 #define CR4_DE         0x000008ull
 #define CR4_PSE        0x000010ull
 #define CR4_PAE        0x000020ull
+#define CR4_PGE        0x000080ull
 #define CR4_PCE        0x000100ull
 #define CR4_OSFXSR     0x000200ull
 #define CR4_OSXMMEXCPT 0x000400ull

@@ -14,6 +14,7 @@
 #define PTE_A  0x020ull
 #define PTE_D  0x040ull
 #define PTE_PS 0x080ull
+#define PTE_G  0x100ull
 #define PTE_NX (1ull << 63)
 
 /*
@@ -167,6 +168,7 @@ pass(const struct walk *w, struct format f, uint64_t linear, uint32_t access,
         if (last) {
             result->gpa = page_address(w, f, entry, linear, shift);
             result->page_bits = (uint8_t)shift;
+            result->global = (entry & PTE_G) && (w->cr4 & CR4_PGE);
             if (note)
                 note->levels = (uint8_t)(f.levels - level);
             return WALK_OK;
@@ -184,6 +186,7 @@ static enum walk_status walk_noted(const struct walk *w, uint64_t linear, uint32
     if (!(w->cr0 & CR0_PG)) {
         result->gpa = linear;
         result->page_bits = 12;
+        result->global = false;
         return WALK_OK;
     }
     if ((w->efer & EFER_LMA) && (w->cr4 & CR4_LA57))
@@ -259,6 +262,7 @@ enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uin
         line->access == access && unchanged(line)) {
         result->gpa = line->gpa | offset;
         result->page_bits = line->page_bits;
+        result->global = line->global && (w->cr4 & CR4_PGE);
         return WALK_OK;
     }
     line->levels = 0;
@@ -274,5 +278,6 @@ enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uin
     line->access = access;
     line->gpa = result->gpa - offset;
     line->page_bits = result->page_bits;
+    line->global = result->global;
     return WALK_OK;
 }

@@ -52,6 +52,7 @@ struct walk_result {
     uint64_t gpa;
     uint32_t code;      // after WALK_FAULT
     uint8_t  page_bits; // log2 of the page's size
+    bool     global;    // its translation outlives a load of CR3
 };
 
 #define WALK_CACHE  16u // a power of two
@@ -64,6 +65,7 @@ struct walk_cached {
     uint32_t mode;      // the bits of CR0, CR4, EFER and RFLAGS that matter
     uint32_t access;
     uint8_t  page_bits;
+    bool     global;
     uint8_t  levels;    // entries that follow; 0: nothing here
     const uint8_t *where[WALK_LEVELS];
     uint64_t entry[WALK_LEVELS];

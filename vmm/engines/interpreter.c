@@ -2,15 +2,14 @@
 /* The interpreter as a CPU engine: deliver, look whether to leave, step. */
 #include "vmm/engines/interpreter.h"
 
-#include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/deliver.h"
+#include "vmm/engines/features.h"
 #include "vmm/machine.h"
 
 #include <stdatomic.h>
 
 #define RFLAGS_IF 0x200u
 #define GP        13u
-#define BIT(n)    (1u << (n))
 #define DECODED   32768u // instructions that each vCPU remembers
 
 struct engine {
@@ -25,37 +24,6 @@ struct engine {
         _Atomic uint64_t steps; // written by the vCPU's thread alone
     } vcpu[];
 };
-
-/*
- * What the interpreter executes, of what a processor may have: SSE up to 4.2, AES, PCLMULQDQ, SHA;
- * no AVX, RDRAND, RDSEED, RDPID, CLZERO.
- */
-static const struct cpuid_override features[] = {
-    /* SSE3 PCLMULQDQ SSSE3 CMPXCHG16B PCID SSE4.1 SSE4.2 X2APIC MOVBE POPCNT TSC-deadline AES
-       XSAVE hypervisor */
-    {0x00000001, 0, 2,
-     BIT(0) | BIT(1) | BIT(9) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(21) | BIT(22) |
-         BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(31), 0},
-    /* FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID ADX SMAP SHA */
-    {0x00000007, 0, 1,
-     BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(19) | BIT(20) | BIT(29), 0},
-    {0x00000007, 0, 2, BIT(2), 0}, // UMIP
-    {0x00000007, 0, 3, BIT(4), BIT(29)}, // FSRM, and ARCH_CAPABILITIES is there
-    /* LAHF CmpLegacy ALTMOVCR8 LZCNT PREFETCHW TOPOEXT */
-    {0x80000001, 0, 2, BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(8) | BIT(22), 0},
-    {0x80000001, 0, 3, ~(BIT(22) | BIT(25) | BIT(30) | BIT(31)), 0}, // no 3DNow!, no FFXSR
-    {0x80000008, 0, 1, 0, 0},
-    {0x0000000d, 1, 0, BIT(0) | BIT(2), 0}, // XSAVEOPT, XGETBV with ECX 1; no compacted format
-};
-
-/*
- * No guest instruction runs on the processor, so none of its leaks is the guest's: RDCL, L1D at
- * entries, SSB, MDS, page size changes, TAA, SBDR, FBSDP, PSDP, BHI, PBRSB, GDS, RFDS, ITS. Guests
- * then leave out what would cost them, such as page tables apart for user code.
- */
-#define IMMUNITIES \
-    (0x01ull | 0x08 | 0x10 | 0x20 | 0x40 | 0x100 | 0xe000 | 1ull << 20 | 1ull << 24 | 1ull << 26 | \
-     1ull << 27 | 1ull << 62)
 
 static struct cpu_state *interpreter_state(struct engine *engine, unsigned vcpu)
 {
@@ -179,10 +147,10 @@ static bool interpreter_run(struct engine *engine, unsigned n)
 
 const struct engine_ops engine_interpreter = {
     .name          = "interpreter",
-    .xcr0          = 3, // x87 and SSE
-    .arch_capabilities = IMMUNITIES,
-    .features      = features,
-    .feature_count = sizeof features / sizeof features[0],
+    .xcr0          = SOFTWARE_XCR0,
+    .arch_capabilities = SOFTWARE_IMMUNITIES,
+    .features      = software_features,
+    .feature_count = SOFTWARE_FEATURES,
     .state         = interpreter_state,
     .run           = interpreter_run,
     .kick          = interpreter_kick,
@@ -210,13 +178,14 @@ struct engine *interpreter_create(struct host *host, unsigned vcpus)
     return engine;
 }
 
-void interpreter_attach(struct engine *engine, struct vm *vm)
+bool interpreter_attach(struct engine *engine, struct vm *vm)
 {
     engine->vm = vm;
     for (unsigned i = 0; i < engine->count; i++) {
         interp_give_cache(vcpu_interp(&vm->vcpu[i]), engine->vcpu[i].cache, DECODED);
         interp_give_tlb(vcpu_interp(&vm->vcpu[i]), engine->vcpu[i].tlb);
     }
+    return true;
 }
 
 void interpreter_destroy(struct engine *engine)

@@ -18,7 +18,7 @@ extern const struct engine_ops engine_interpreter;
 /* For vm_create(); NULL: out of memory. */
 struct engine *interpreter_create(struct host *host, unsigned vcpus);
 /* After vm_create(), before the first vcpu_loop(). */
-void interpreter_attach(struct engine *engine, struct vm *vm);
+bool interpreter_attach(struct engine *engine, struct vm *vm);
 /* After vm_destroy(). */
 void interpreter_destroy(struct engine *engine);
 

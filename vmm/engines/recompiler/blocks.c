@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The code cache and its blocks. */
+#include "vmm/engines/recompiler/translate.h"
+
+#define ROOM 16384u // no block is longer
+
+static uint32_t *bucket(struct blocks *blocks, uint64_t page, unsigned offset, unsigned mode)
+{
+    uint64_t key = page ^ (uint64_t)offset << 3 ^ (uint64_t)mode << 14 ^ page >> 14;
+
+    return &blocks->hash[(key ^ key >> 16) & (BLOCKS_HASH - 1)];
+}
+
+bool blocks_init(struct blocks *blocks, struct host *host, const struct recompiler_code *code,
+                 uint64_t memory_end)
+{
+    blocks->code = *code;
+    blocks->page_count = memory_end >> 12;
+    blocks->pages = host_alloc(host, blocks->page_count * sizeof(struct page), 64);
+    blocks->hash = host_alloc(host, BLOCKS_HASH * sizeof(uint32_t), 64);
+    blocks->block = host_alloc(host, BLOCKS_MAX * sizeof(struct block), 64);
+    blocks->translation = host_alloc(host, sizeof(struct translation), 64);
+    if (!blocks->pages || !blocks->hash || !blocks->block || !blocks->translation)
+        return false;
+    blocks->emit = (struct emit){
+        .out = code->writable, .end = code->writable + code->size,
+        .executable = (ptrdiff_t)((uintptr_t)code->executable - (uintptr_t)code->writable),
+    };
+    blocks->count = 1;
+    stubs_make(blocks);
+    blocks->begin = blocks->emit.out;
+    return true;
+}
+
+void blocks_free(struct blocks *blocks, struct host *host)
+{
+    if (blocks->pages)
+        host_free(host, blocks->pages);
+    if (blocks->hash)
+        host_free(host, blocks->hash);
+    if (blocks->block)
+        host_free(host, blocks->block);
+    if (blocks->translation)
+        host_free(host, blocks->translation);
+}
+
+struct block *blocks_find(struct blocks *blocks, uint64_t page, unsigned offset, unsigned mode)
+{
+    for (uint32_t n = *bucket(blocks, page, offset, mode); n; n = blocks->block[n].next_hash) {
+        struct block *b = &blocks->block[n];
+
+        if (b->page == page && b->first == offset && b->mode == mode)
+            return b;
+    }
+    return NULL;
+}
+
+struct block *blocks_translate(struct blocks *blocks, uint64_t page, const uint8_t *bytes,
+                               unsigned offset, unsigned mode)
+{
+    struct emit *e = &blocks->emit;
+    uint32_t n = blocks->count, *hash;
+    struct block *b = &blocks->block[n];
+    struct page *p = blocks_page(blocks, page);
+
+    if (n == BLOCKS_MAX || e->end - e->out < (ptrdiff_t)ROOM)
+        return NULL;
+    *b = (struct block){.page = page, .first = (uint16_t)offset, .mode = (uint8_t)mode};
+    if (!translate(blocks, b, bytes))
+        return NULL;
+    hash = bucket(blocks, page, offset, mode);
+    b->next_hash = *hash;
+    *hash = n;
+    b->next_page = p->first;
+    p->first = n;
+    blocks->count++;
+    blocks->translated++;
+    return b;
+}
+
+struct block *blocks_at(const struct blocks *blocks, uint64_t pc)
+{
+    uint64_t offset = pc - (uint64_t)(uintptr_t)blocks->code.executable;
+    uint32_t low = 1, high = blocks->count;
+
+    if (offset >= blocks->code.size || blocks->count < 2 || offset < blocks->block[1].code)
+        return NULL;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (blocks->block[middle].code <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &blocks->block[low];
+}
+
+static void unlink_hash(struct blocks *blocks, struct block *b)
+{
+    uint32_t n = (uint32_t)(b - blocks->block);
+    uint32_t *p = bucket(blocks, b->page, b->first, b->mode);
+
+    while (*p && *p != n)
+        p = &blocks->block[*p].next_hash;
+    if (*p)
+        *p = b->next_hash;
+}
+
+void blocks_drop_page(struct blocks *blocks, struct page *page)
+{
+    for (uint32_t n = page->first; n; n = blocks->block[n].next_page) {
+        struct block *b = &blocks->block[n];
+        struct emit e = blocks->emit;
+
+        e.out = blocks->code.writable + b->code;
+        emit_jmp(&e, blocks->stubs.lookup);
+        unlink_hash(blocks, b);
+        b->dead = true;
+        blocks->invalidated++;
+    }
+    page->first = 0;
+    page->writes = 0;
+    atomic_fetch_and(&page->flags, (uint8_t)~PAGE_CODE);
+}
+
+void blocks_flush(struct blocks *blocks)
+{
+    for (uint32_t n = 1; n < blocks->count; n++) {
+        struct page *page = blocks_page(blocks, blocks->block[n].page);
+
+        page->first = 0;
+        page->writes = 0;
+        atomic_fetch_and(&page->flags, (uint8_t)~PAGE_CODE);
+    }
+    for (unsigned i = 0; i < BLOCKS_HASH; i++)
+        blocks->hash[i] = 0;
+    blocks->count = 1;
+    blocks->emit.out = blocks->begin;
+    blocks->emit.full = false;
+    blocks->flushes++;
+}
+
+bool blocks_overlap(const struct blocks *blocks, const struct page *page, unsigned offset,
+                    unsigned size)
+{
+    for (uint32_t n = page->first; n; n = blocks->block[n].next_page) {
+        const struct block *b = &blocks->block[n];
+
+        if (offset < b->end && offset + size > b->low)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instructions that are copied: encoded anew with the host's registers for the guest's and a
+ * checked operand for one in memory.
+ */
+#include "vmm/engines/recompiler/translate.h"
+
+static unsigned class_of(const struct unit *u, unsigned n)
+{
+    return operand_kinds[opcode_rows[u->insn.op].operand[n]].class;
+}
+
+/* The operand that has this class, or -1. */
+static int operand_of(const struct unit *u, unsigned class)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if (class_of(u, n) == class)
+            return (int)n;
+    return -1;
+}
+
+static unsigned size_of(const struct unit *u, int n)
+{
+    unsigned size = operand_kinds[opcode_rows[u->insn.op].operand[n]].size;
+
+    switch (size) {
+    case SIZE_V: return u->insn.opsize;
+    case SIZE_Z: return u->insn.opsize == 8 ? 4 : u->insn.opsize;
+    case SIZE_Y: return u->insn.rex & 8 ? 8 : 4;
+    default:     return size;
+    }
+}
+
+/* AH, CH, DH, BH. */
+static bool is_high(const struct unit *u, int n, unsigned reg)
+{
+    return n >= 0 && size_of(u, n) == 1 && reg >= 4 && reg < 8 && !(u->insn.prefixes & INSN_REX) &&
+           u->insn.map < MAP_V1;
+}
+
+/* What one instruction is made of. */
+struct form {
+    struct op op;
+    int reg_n, rm_n, vvvv_n; // operands in general registers by modrm.reg, modrm.rm, VEX.vvvv
+    unsigned reg, rm;        // guest registers, if so; else as encoded
+    unsigned vvvv;
+    bool rm_is_gpr;
+    unsigned imm_size;
+};
+
+static unsigned imm_size(const struct unit *u)
+{
+    switch (opcode_rows[u->insn.op].imm) {
+    case IMM_U8: case IMM_S8: return 1;
+    case IMM_U16:             return 2;
+    case IMM_U32:             return 4;
+    case IMM_SZ:              return u->insn.opsize == 2 ? 2 : 4;
+    case IMM_V:               return u->insn.opsize;
+    default:                  return 0;
+    }
+}
+
+static void prefixes(const struct unit *u, struct form *f)
+{
+    const struct insn *i = &u->insn;
+    uint32_t select = opcode_rows[i->op].select;
+
+    f->op.w = i->rex & 8;
+    f->op.byte = i->opcode;
+    f->op.map = (uint8_t)(i->map >= MAP_V1 ? i->map - MAP_V1 + 1 : i->map);
+    if (i->map >= MAP_V1) {
+        f->op.vex = true;
+        f->op.vvvv = i->vvvv;
+        f->op.l = i->vl & 1;
+        f->op.pp = select >> 7 & 3;
+        return;
+    }
+    f->op.opsize = i->prefixes & INSN_OPSIZE;
+    f->op.lock = i->prefixes & INSN_LOCK;
+    f->op.byte_regs = i->prefixes & INSN_REX;
+    if (i->map != MAP_1)
+        f->op.pp = i->prefixes & INSN_REP ? 2 : i->prefixes & INSN_REPNE ? 3 : 0;
+}
+
+/* The one-byte opcodes without ModRM that get one, or another. */
+static bool shorthand(const struct unit *u, struct form *f)
+{
+    unsigned op = u->insn.opcode, rm = u->insn.rm;
+
+    if (u->insn.map == MAP_0F && op >= 0xc8 && op <= 0xcf) { // bswap
+        f->rm = rm;
+        f->rm_is_gpr = true;
+        return true;
+    }
+    if (u->insn.map != MAP_1)
+        return false;
+    if (op >= 0x40 && op <= 0x4f) { // inc, dec
+        f->op.byte = 0xff;
+        f->reg = op >> 3 & 1;
+        f->rm = rm;
+        f->rm_is_gpr = true;
+        return true;
+    }
+    if (op >= 0x90 && op <= 0x97) { // xchg
+        f->op.byte = 0x87;
+        f->reg = CPU_RAX;
+        f->reg_n = 1;
+        f->rm = rm;
+        f->rm_is_gpr = true;
+        return true;
+    }
+    if (op >= 0xa0 && op <= 0xa3) { // moffs
+        f->op.byte = (uint8_t)(op == 0xa0 ? 0x8a : op == 0xa1 ? 0x8b : op == 0xa2 ? 0x88 : 0x89);
+        f->reg = CPU_RAX;
+        return true;
+    }
+    if (op >= 0xb0 && op <= 0xbf) { // mov reg, imm
+        f->rm = rm;
+        f->rm_is_gpr = true;
+        return true;
+    }
+    return false;
+}
+
+static struct form form_of(const struct unit *u)
+{
+    const struct insn *i = &u->insn;
+    struct form f = {.reg_n = -1, .rm_n = -1, .vvvv_n = -1, .imm_size = imm_size(u)};
+
+    prefixes(u, &f);
+    if (shorthand(u, &f))
+        return f;
+    f.reg = i->reg & 15;
+    f.rm = i->rm & 15;
+    f.vvvv = i->vvvv;
+    f.reg_n = operand_of(u, OC_REG);
+    f.rm_n = operand_of(u, OC_RM);
+    f.vvvv_n = operand_of(u, OC_VVVV);
+    f.rm_is_gpr = f.rm_n >= 0 && !i->memory;
+    if (f.reg_n < 0 && operand_of(u, OC_VREG) < 0 && operand_of(u, OC_MREG) < 0)
+        f.reg &= 7; // part of the opcode
+    return f;
+}
+
+static bool is_op(const struct unit *u, unsigned map, unsigned byte)
+{
+    return u->insn.map == map && u->insn.opcode == byte;
+}
+
+/* Forms whose register operand in memory would mean something else, or be slow. */
+static bool wants_register(const struct unit *u, const struct form *f)
+{
+    unsigned op = f->op.byte;
+
+    if (f->op.vex)
+        return false;
+    if (f->op.map == 0)
+        return op == 0x86 || op == 0x87;
+    return f->op.map == 1 && (op == 0xb0 || op == 0xb1 || op == 0xa3 || op == 0xab || op == 0xb3 || op == 0xbb || op == 0xc0 ||
+                              op == 0xc1 || (op >= 0xc8 && op <= 0xcf)) && u->insn.map == MAP_0F;
+}
+
+/* XCHG, XADD write both operands. */
+static bool exchanges(const struct unit *u)
+{
+    unsigned op = u->insn.opcode;
+
+    return (u->insn.map == MAP_1 && (op == 0x86 || op == 0x87)) ||
+           (u->insn.map == MAP_0F && (op == 0xc0 || op == 0xc1));
+}
+
+bool copy_can(const struct unit *u)
+{
+    struct form f = form_of(u);
+    const struct insn *i = &u->insn;
+    bool reg_slot = f.reg_n >= 0 && in_memory(f.reg), rm_slot = f.rm_is_gpr && in_memory(f.rm),
+         vvvv_slot = f.vvvv_n >= 0 && in_memory(f.vvvv);
+    bool high = is_high(u, f.reg_n, f.reg) || (f.rm_is_gpr && is_high(u, f.rm_n, f.rm));
+
+    if (i->addrsize == 2 && (i->memory || u->effects.size))
+        return false;
+    if (f.op.vex && !(opcode_rows[i->op].select >> 16 & 0x180))
+        return false;
+    if (vvvv_slot && (reg_slot || rm_slot || i->memory))
+        return false;
+    if (high && ((f.reg_n >= 0 && f.reg == CPU_RSP && !is_high(u, f.reg_n, f.reg)) ||
+                 (f.rm_is_gpr && f.rm == CPU_RSP && !is_high(u, f.rm_n, f.rm))))
+        return false;
+    /* PEXTRB, PEXTRW to a register clear the rest of it. */
+    if (rm_slot && (f.op.map == 3) && (f.op.byte == 0x14 || f.op.byte == 0x15))
+        return false;
+    if (is_op(u, MAP_1, 0x8d) && i->opsize == 2)
+        return false;
+    if (operand_of(u, OC_MOFFS) >= 0 && (int64_t)i->imm != (int32_t)i->imm)
+        return false;
+    return true;
+}
+
+static void lea(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    struct ea ea = operand_ea(t, u);
+    unsigned to = in_memory(u->insn.reg) ? R14 : host_reg(u->insn.reg), base = NO_REG,
+             index = NO_REG;
+    bool narrow = ea.narrow || u->insn.opsize == 4;
+
+    if (ea.base == INSN_RIP) {
+        emit_load(e, R14, rm_mem(RSP, AT(page)));
+        base = R14;
+    } else if (ea.base != INSN_NO_REG) {
+        base = host_reg(ea.base);
+        if (in_memory(ea.base)) {
+            emit_load(e, R14, gpr_slot(ea.base));
+            base = R14;
+        }
+    }
+    if (ea.index != INSN_NO_REG) {
+        index = host_reg(ea.index);
+        if (in_memory(ea.index)) {
+            emit_load(e, R15, gpr_slot(ea.index));
+            index = R15;
+        }
+    }
+    emit_op(e, narrow ? OP32(0x8d) : OP64(0x8d), to,
+            rm_mem_index(base, index, index == NO_REG ? 0 : ea.scale, ea.disp));
+    if (to == R14)
+        emit_store(e, gpr_slot(u->insn.reg), R14);
+}
+
+static void mov_imm(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    unsigned guest = u->insn.rm, size = u->insn.opcode < 0xb8 ? 1 : u->insn.opsize;
+    bool slot = in_memory(guest);
+    unsigned to = slot ? R14 : host_reg(guest);
+
+    if (size >= 4) {
+        emit_mov_imm(e, to, size == 4 ? (uint32_t)u->insn.imm : u->insn.imm);
+        if (slot)
+            emit_store(e, gpr_slot(guest), R14);
+    } else {
+        bool high = size == 1 && guest >= 4 && guest < 8 && !(u->insn.prefixes & INSN_REX);
+
+        emit_op_imm(e, (struct op){.byte = size == 1 ? 0xc6 : 0xc7, .opsize = size == 2,
+                                   .byte_regs = size == 1 && !high}, 0,
+                    slot ? gpr_slot(guest) : rm_reg(high ? guest : to), u->insn.imm, size);
+    }
+}
+
+/* XCHG of a register's two low bytes: AL and AH, ... */
+static void swap_bytes(struct emit *e, unsigned low)
+{
+    emit_byte(e, 0x86);
+    emit_byte(e, 0xc0 | low << 3 | (low + 4));
+}
+
+static void bswap(struct translation *t, const struct unit *u, const struct form *f)
+{
+    struct emit *e = t->e;
+    unsigned reg = in_memory(f->rm) ? R14 : host_reg(f->rm);
+
+    if (reg == R14)
+        emit_load(e, R14, gpr_slot(f->rm));
+    if (f->op.opsize)
+        emit_byte(e, 0x66);
+    emit_byte(e, 0x40u | (f->op.w ? 8 : 0) | reg >> 3);
+    emit_byte(e, 0x0f);
+    emit_byte(e, 0xc8 | (reg & 7));
+    if (reg == R14)
+        emit_store(e, gpr_slot(f->rm), R14);
+    (void)u;
+}
+
+static struct ea ea_of(const struct translation *t, const struct unit *u)
+{
+    struct ea ea;
+
+    if (operand_of(u, OC_MOFFS) < 0)
+        return operand_ea(t, u);
+    ea = operand_ea(t, u);
+    ea.base = ea.index = INSN_NO_REG;
+    ea.disp = (int32_t)u->insn.imm;
+    return ea;
+}
+
+/* It reads flags, or leaves some alone that are still wanted while it changes others. */
+static bool needs_flags(const struct unit *u)
+{
+    return u->effects.read || (u->effects.touched && (u->live_after & ~u->effects.written));
+}
+
+/* The instruction itself: operands are where they have to be. */
+static void encode(struct translation *t, const struct unit *u, struct form *f, unsigned reg,
+                   struct rm rm)
+{
+    unsigned high = NO_REG;
+
+    if (is_high(u, f->reg_n, f->reg) && rm.memory) {
+        high = reg - 4; // no REX goes with AH to BH
+        swap_bytes(t->e, high);
+        reg = high;
+    }
+    emit_op_imm(t->e, f->op, reg, rm, u->insn.imm, f->imm_size);
+    if (high != NO_REG)
+        swap_bytes(t->e, high);
+}
+
+static void general(struct translation *t, const struct unit *u, struct form *f)
+{
+    struct emit *e = t->e;
+    bool memory = u->effects.size, reg_slot = f->reg_n >= 0 && in_memory(f->reg),
+         rm_slot = f->rm_is_gpr && in_memory(f->rm), vvvv_slot = f->vvvv_n >= 0 && in_memory(f->vvvv),
+         rm_loaded = rm_slot && wants_register(u, f);
+    unsigned reg = f->reg_n < 0 || is_high(u, f->reg_n, f->reg) ? f->reg : host_reg(f->reg);
+    struct rm rm = rm_reg(f->rm_is_gpr && !is_high(u, f->rm_n, f->rm) ? host_reg(f->rm) : f->rm);
+
+    if (memory) {
+        rm = operand_check(t, u, ea_of(t, u), u->effects.size,
+                           (u->effects.writes ? REC_ACCESS_WRITE : 0) |
+                               (u->effects.aligned ? REC_ACCESS_ALIGNED : 0));
+        if (reg_slot || needs_flags(u))
+            rm = operand_free_r14(t, rm);
+        if (is_high(u, f->reg_n, f->reg)) {
+            emit_lea(e, R15, rm);
+            rm = rm_mem(R15, 0);
+        }
+    }
+    if (needs_flags(u))
+        flags_to_host(t); // uses R14
+    if (reg_slot) {
+        emit_load(e, R14, gpr_slot(f->reg));
+        reg = R14;
+    }
+    if (rm_loaded) {
+        emit_load(e, R15, gpr_slot(f->rm));
+        rm = rm_reg(R15);
+    } else if (rm_slot) {
+        rm = gpr_slot(f->rm);
+    }
+    if (vvvv_slot) {
+        emit_load(e, R15, gpr_slot(f->vvvv));
+        f->op.vvvv = R15;
+    } else if (f->vvvv_n >= 0) {
+        f->op.vvvv = (uint8_t)host_reg(f->vvvv);
+    }
+    if (u->effects.traps)
+        t->trap[t->trap_count++] = (struct block_trap){
+            (uint16_t)(blocks_offset(t->blocks, e->out) - t->block->code),
+            (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
+    encode(t, u, f, reg, rm);
+    if (u->effects.touched)
+        t->flags = FLAGS_HOST;
+    if (reg_slot && (f->reg_n == 0 || exchanges(u)))
+        emit_store(e, gpr_slot(f->reg), R14);
+    if (rm_loaded)
+        emit_store(e, gpr_slot(f->rm), R15);
+    else if (rm_slot && u->effects.writes && size_of(u, f->rm_n) == 4)
+        emit_store_imm(e, rm_mem(RSP, AT_GPR(f->rm) + 4), 0);
+    if (vvvv_slot)
+        emit_store(e, gpr_slot(f->vvvv), R15);
+}
+
+/* Opcodes without operands but fixed ones: as they are. */
+static bool fixed(const struct unit *u)
+{
+    unsigned op = u->insn.opcode;
+
+    if (u->insn.map == MAP_1)
+        return (op < 0x40 && (op & 6) == 4) || op == 0x98 || op == 0x99 || op == 0x9e ||
+               op == 0x9f || op == 0xa8 || op == 0xa9 || op == 0xf5 || op == 0xf8 || op == 0xf9;
+    return u->insn.map == MAP_0F && op == 0x77;
+}
+
+static void copy_fixed(struct translation *t, const struct unit *u, const struct form *f)
+{
+    struct emit *e = t->e;
+
+    if (needs_flags(u))
+        flags_to_host(t);
+    if (f->op.opsize)
+        emit_byte(e, 0x66);
+    if (f->op.w)
+        emit_byte(e, 0x48);
+    if (f->op.map)
+        emit_byte(e, 0x0f);
+    emit_byte(e, f->op.byte);
+    emit_value(e, u->insn.imm, f->imm_size);
+    if (u->effects.touched)
+        t->flags = FLAGS_HOST;
+}
+
+void copy_emit(struct translation *t, const struct unit *u)
+{
+    struct form f = form_of(u);
+    unsigned op = u->insn.opcode;
+
+    if (u->effects.size)
+        flags_give_up(t, u->live_before);
+    if (u->insn.map == MAP_1 && op == 0x8d)
+        lea(t, u);
+    else if (u->insn.map == MAP_1 && op >= 0xb0 && op <= 0xbf)
+        mov_imm(t, u);
+    else if (u->insn.map == MAP_0F && op >= 0xc8 && op <= 0xcf)
+        bswap(t, u, &f);
+    else if (fixed(u))
+        copy_fixed(t, u, &f);
+    else
+        general(t, u, &f);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the recompiler: one vCPU as translated code sees it, and the engine around it.
+ *
+ * While translated code runs:
+ *   guest RAX RCX RDX RBX RBP RSI RDI R8 to R12   in the host's registers of the same names
+ *   guest RSP                                     host R13
+ *   guest R13 R14 R15                             state.gpr[13..15]
+ *   host R14 R15                                  scratch
+ *   host RSP                                      address of struct rec_cpu's `state`
+ *   GS                                            the view in use (view.h)
+ * The status flags are the host's, or saved in `flags`; the others are in state.rflags. What lies
+ * below `state` is the stack for calls out of translated code.
+ */
+#ifndef VMM_ENGINES_RECOMPILER_CPU_H
+#define VMM_ENGINES_RECOMPILER_CPU_H
+
+#include "vmm/cpu/control.h"
+#include "vmm/cpu/interp.h"
+#include "vmm/cpu/state.h"
+#include "vmm/engines/recompiler/recompiler.h"
+#include "vmm/engines/recompiler/view.h"
+#include "vmm/machine.h"
+
+#include <stdatomic.h>
+
+#define REC_STACK 65536u
+#define REC_USER_VIEWS 8u // address spaces remembered, by PCID
+
+/* Why translated code came back. */
+enum rec_exit {
+    REC_EXIT_LOOKUP,    // state.rip is set: find its block
+    REC_EXIT_POLL,      // the same, after a look at what waits
+    REC_EXIT_INTERPRET, // the instruction at `offset` is the interpreter's
+    REC_EXIT_CHAIN_DIRECT, // find the block at `offset`, and let the jump at `site` go there
+    REC_EXIT_CHAIN_ENTRY,  // likewise, for a jump backwards
+};
+
+/* What a block's translation depends on besides the code's bytes. */
+#define REC_MODE_64     0x01u // else 32-bit
+#define REC_MODE_USER   0x02u // CPL 3
+#define REC_MODE_X87    0x04u // x87 and MMX do not fault
+#define REC_MODE_SSE    0x08u
+#define REC_MODE_AVX    0x10u
+#define REC_MODE_FS     0x20u // FS has no limit, outside 64-bit code
+#define REC_MODE_GS     0x40u
+#define REC_MODE_NONE   0xffu // everything is the interpreter's
+
+/* The page that the stack pointer was last used in, one for user and one for other code. */
+struct rec_stack_page {
+    uint64_t low;    // linear address
+    uint64_t addend; // host address - linear address
+};
+
+struct rec_cpu {
+    uint8_t stack[REC_STACK];
+    struct cpu_state state; // host RSP points here
+    /* Used by translated code. */
+    _Atomic uint32_t poll;      // not 0: leave at the next loop
+    uint16_t flags;             // AH of LAHF in 15:8, OF in bit 0
+    uint16_t pad;
+    uint64_t page;              // linear address of the page whose code runs
+    struct rec_stack_page stack_page[2]; // by REC_MODE_USER
+    uint64_t jump_mask;         // bits of an address that index view.jump_*
+    uint64_t value;             // an operand between two accesses
+    int32_t  offset;            // of the instruction it left at, from `page`
+    uint32_t exit;              // enum rec_exit
+    uint64_t site;              // REC_EXIT_CHAIN_*: the jump's displacement, executable address
+    uint64_t host_rsp;          // of the C code that entered
+    uint64_t view_base;         // GS
+    uint64_t host_gs;
+    /* The dispatcher's. */
+    struct engine *engine;
+    struct vcpu *vcpu;
+    struct view *view;
+    struct view *kernel, *kernel_ac; // CPL below 3; with RFLAGS.AC
+    struct view *user[REC_USER_VIEWS];
+    struct view *current_user;  // NULL: to be looked for
+    unsigned user_clock;
+    struct walk walk;
+    struct walk_cache walks;
+    uint64_t cr0, cr3, cr4, efer; // as of the last look: what changed flushes views
+    uint32_t mode;
+    bool     fpu;               // the guest's vector registers are in the processor
+    uint64_t flushes;           // of the code cache, when it was last entered
+    uint64_t invlpg;            // the address of the last one
+    bool     exclusive;         // this vCPU has stopped the others
+    _Atomic uint32_t inside;    // may be in translated code
+    _Atomic uint32_t kicked;
+    _Atomic uint64_t entries, interpreted, lookups, fills;
+};
+_Static_assert(offsetof(struct rec_cpu, state) % 4096 == 0, "stack aligned, page of its own");
+
+/* Displacements from host RSP. */
+#define AT(field)  ((int32_t)(offsetof(struct rec_cpu, field) - offsetof(struct rec_cpu, state)))
+#define AT_GPR(n)  (8 * (int32_t)(n))
+
+struct blocks;
+struct lockstep;
+
+struct engine {
+    struct host *host;
+    struct vm *vm;
+    unsigned count;
+    struct blocks *blocks;
+    struct lockstep *lockstep;     // NULL: not compared
+    struct recompiler_code code;
+    struct host_mutex *lock;       // of `blocks`
+    _Atomic uint32_t stopping;     // somebody wants all vCPUs out of translated code
+    struct rec_cpu *cpu[];
+};
+
+static inline struct rec_cpu *rec_of_state(struct cpu_state *state)
+{
+    return (struct rec_cpu *)((uint8_t *)state - offsetof(struct rec_cpu, state));
+}
+
+/*
+ * All other vCPUs are out of translated code, and stay out until rec_resume_all(). The caller is
+ * out as well and holds no lock. Both hold engine->lock in between. Nested calls count as one.
+ */
+void rec_stop_all(struct rec_cpu *cpu);
+void rec_resume_all(struct rec_cpu *cpu);
+
+/*
+ * From the stub of a memory access that missed: `kind` is REC_ACCESS_*, below it log2 of the size.
+ * Returns host - linear address, or REC_REFUSED: the interpreter has to do it. With general
+ * registers only: the guest's vector registers are live.
+ */
+#define REC_ACCESS_SIZE    0x0fu // log2
+#define REC_ACCESS_WRITE   0x10u
+#define REC_ACCESS_ALIGNED 0x20u
+#define REC_ACCESS_STACK   0x40u
+#define REC_REFUSED        (1ull << 63 | 1)
+uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* The stack, branches, the ends of blocks, and the code behind them. */
+#include "vmm/engines/recompiler/translate.h"
+
+#define JMP_RM OP32(0xff) // /4
+#define PEXT   ((struct op){.map = 2, .byte = 0xf5, .pp = 2, .vex = true})
+#define MOVZX8 ((struct op){.map = 1, .byte = 0xb6, .byte_regs = true})
+#define LINE   64u
+
+static unsigned word(const struct translation *t)
+{
+    return t->code_size;
+}
+
+static struct op sized(const struct translation *t, unsigned byte)
+{
+    return (struct op){.byte = (uint8_t)byte, .w = t->code_size == 8};
+}
+
+static void add_sp(struct translation *t, int32_t n)
+{
+    emit_op(t->e, sized(t, 0x8d), R13, rm_mem(R13, n)); // lea
+}
+
+static struct ea stack_ea(int32_t disp)
+{
+    return (struct ea){.base = CPU_RSP, .index = INSN_NO_REG, .disp = disp};
+}
+
+/* Checks a push; what it returns does not use R14. */
+static struct rm push_slot(struct translation *t, const struct unit *u)
+{
+    return operand_free_r14(t, operand_check(t, u, stack_ea(-(int32_t)word(t)), word(t),
+                                             REC_ACCESS_WRITE));
+}
+
+/* A register or memory operand of word size into R14. */
+static void load_operand(struct translation *t, const struct unit *u)
+{
+    const struct insn *i = &u->insn;
+
+    if (i->memory)
+        emit_op(t->e, sized(t, 0x8b), R14, operand_check(t, u, operand_ea(t, u), word(t), 0));
+    else
+        emit_op(t->e, sized(t, 0x8b), R14, in_memory(i->rm) ? gpr_slot(i->rm)
+                                                           : rm_reg(host_reg(i->rm)));
+}
+
+void flow_push(struct translation *t, const struct unit *u)
+{
+    const struct insn *i = &u->insn;
+    struct emit *e = t->e;
+    struct rm slot;
+
+    flags_give_up(t, u->live_before);
+    if (i->opcode == 0xff && i->memory) {
+        load_operand(t, u);
+        emit_store(e, rm_mem(RSP, AT(value)), R14);
+        slot = push_slot(t, u);
+        emit_load(e, R14, rm_mem(RSP, AT(value)));
+        emit_op(e, sized(t, 0x89), R14, slot);
+    } else if (i->opcode == 0x68 || i->opcode == 0x6a) {
+        slot = push_slot(t, u);
+        emit_op_imm(e, sized(t, 0xc7), 0, slot, (uint32_t)i->imm, 4);
+    } else {
+        unsigned from = in_memory(i->rm) ? R14 : host_reg(i->rm);
+
+        slot = push_slot(t, u);
+        if (from == R14)
+            emit_load(e, R14, gpr_slot(i->rm));
+        emit_op(e, sized(t, 0x89), from, slot);
+    }
+    add_sp(t, -(int32_t)word(t));
+}
+
+void flow_pop(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    unsigned guest = u->insn.rm, to = in_memory(guest) ? R14 : host_reg(guest);
+    struct rm slot;
+
+    flags_give_up(t, u->live_before);
+    slot = operand_check(t, u, stack_ea(0), word(t), 0);
+    if (guest == CPU_RSP) {
+        emit_op(e, sized(t, 0x8b), R13, slot);
+        return;
+    }
+    emit_op(e, sized(t, 0x8b), to, slot);
+    if (to == R14)
+        emit_store(e, gpr_slot(guest), R14);
+    add_sp(t, (int32_t)word(t));
+}
+
+void flow_leave(struct translation *t, const struct unit *u)
+{
+    struct ea ea = {.base = CPU_RBP, .index = INSN_NO_REG};
+    struct rm slot;
+
+    flags_give_up(t, u->live_before);
+    slot = operand_check(t, u, ea, word(t), 0);
+    emit_op(t->e, sized(t, 0x8b), R14, slot);
+    emit_op(t->e, sized(t, 0x8d), R13, rm_mem(RBP, (int32_t)word(t)));
+    emit_op(t->e, sized(t, 0x8b), RBP, rm_reg(R14));
+}
+
+/* --- Where to go on --- */
+
+/* The address `offset` bytes from the page's into R14. */
+static void linear_address(struct translation *t, int32_t offset)
+{
+    emit_load(t->e, R14, rm_mem(RSP, AT(page)));
+    emit_op(t->e, sized(t, 0x8d), R14, rm_mem(R14, offset));
+}
+
+/* To the linear address in R14, by the jump table. Flags are in memory. */
+static void jump_by_table(struct translation *t)
+{
+    struct emit *e = t->e;
+
+    if (t->blocks->bmi2) {
+        struct op pext = PEXT;
+
+        pext.w = true;
+        pext.vvvv = R14;
+        emit_op(e, pext, R15, rm_mem(RSP, AT(jump_mask)));
+    } else {
+        emit_op(e, MOVZX8, R15, rm_reg(R14));
+    }
+    emit_op(e, JMP_RM, 4,
+            rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offsetof(struct view, jump_to))));
+}
+
+static bool in_page(int32_t offset)
+{
+    return offset >= 0 && offset < (int32_t)PAGE_BYTES;
+}
+
+static struct cold *new_cold(struct translation *t, int32_t offset)
+{
+    struct cold *c = &t->cold[t->cold_count++];
+
+    *c = (struct cold){.offset = offset};
+    return c;
+}
+
+/* A displacement that is patched later must not cross a line: other threads may be running it. */
+static void keep_in_line(struct emit *e, unsigned before)
+{
+    unsigned at = (unsigned)(emit_here(e) + before) & (LINE - 1);
+
+    if (at > LINE - 4)
+        emit_nops(e, LINE - at);
+}
+
+/* In the page: chained. `from`: of the branch, to tell loops. */
+static void chain(struct translation *t, int32_t offset, int32_t from)
+{
+    enum block_flags wanted = translate_flags_wanted(t, offset);
+    bool back = offset <= from;
+    struct cold *c;
+
+    if (wanted == BLOCK_FLAGS_MEMORY || (wanted == BLOCK_FLAGS_HOST && back))
+        flags_to_memory(t);
+    else if (wanted == BLOCK_FLAGS_HOST)
+        flags_to_host(t);
+    keep_in_line(t->e, 1);
+    c = new_cold(t, offset);
+    c->what = COLD_CHAIN;
+    c->entry = back;
+    c->save = wanted == BLOCK_FLAGS_HOST && !(t->flags & FLAGS_SAVED);
+    c->jump = emit_jmp_later(t->e);
+}
+
+void flow_jump(struct translation *t, int32_t offset, int32_t from)
+{
+    if (in_page(offset)) {
+        chain(t, offset, from);
+        return;
+    }
+    flags_to_memory(t);
+    linear_address(t, offset);
+    jump_by_table(t);
+}
+
+/*
+ * A branch out of the block. Taken straight where the flags are as the target wants them; else by a
+ * piece of code behind the block that puts them there.
+ */
+void flow_jcc(struct translation *t, const struct unit *u)
+{
+    int32_t offset = u->offset + u->insn.length + (int32_t)u->insn.imm;
+    bool inside = in_page(offset), back = offset <= (int32_t)u->offset;
+    enum block_flags wanted = inside ? translate_flags_wanted(t, offset) : BLOCK_FLAGS_MEMORY;
+    struct cold *c;
+
+    flags_to_host(t);
+    keep_in_line(t->e, 2);
+    c = new_cold(t, offset);
+    c->jump = emit_jcc_later(t->e, u->insn.opcode & 15);
+    c->entry = back;
+    if (inside && (wanted == BLOCK_FLAGS_DEAD || (t->flags & FLAGS_SAVED) ||
+                   (wanted == BLOCK_FLAGS_HOST && !back))) {
+        c->what = COLD_CHAIN;
+        c->save = wanted == BLOCK_FLAGS_HOST && !(t->flags & FLAGS_SAVED);
+    } else {
+        c->what = COLD_TAKEN;
+        c->save = !(t->flags & FLAGS_SAVED);
+    }
+}
+
+static void call(struct translation *t, const struct unit *u)
+{
+    struct rm slot = push_slot(t, u);
+
+    linear_address(t, u->offset + u->insn.length);
+    emit_op(t->e, sized(t, 0x89), R14, slot);
+    add_sp(t, -(int32_t)word(t));
+}
+
+void flow_interpret(struct translation *t, unsigned offset)
+{
+    flags_to_memory(t);
+    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), offset);
+    emit_jmp(t->e, t->blocks->stubs.interpret);
+}
+
+void flow_end(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    int32_t next = u->offset + u->insn.length, target = next + (int32_t)u->insn.imm;
+
+    switch (u->class) {
+    case INSN_JMP:
+        flow_jump(t, target, u->offset);
+        break;
+    case INSN_CALL:
+        flags_give_up(t, u->live_before);
+        call(t, u);
+        flow_jump(t, target, u->offset);
+        break;
+    case INSN_RET: {
+        struct rm slot;
+
+        flags_give_up(t, u->live_before);
+        slot = operand_check(t, u, stack_ea(0), word(t), 0);
+        emit_op(e, sized(t, 0x8b), R14, slot);
+        add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
+        jump_by_table(t);
+        break;
+    }
+    case INSN_JMP_INDIRECT:
+        flags_give_up(t, u->live_before);
+        load_operand(t, u);
+        jump_by_table(t);
+        break;
+    case INSN_CALL_INDIRECT:
+        flags_give_up(t, u->live_before);
+        load_operand(t, u);
+        emit_store(e, rm_mem(RSP, AT(value)), R14);
+        call(t, u);
+        emit_load(e, R14, rm_mem(RSP, AT(value)));
+        jump_by_table(t);
+        break;
+    default:
+        flow_interpret(t, u->offset);
+        break;
+    }
+}
+
+/* --- Behind the block --- */
+
+static void cold_fill(struct translation *t, const struct cold *c)
+{
+    struct emit *e = t->e;
+
+    operand_address(t, c->ea);
+    emit_op_imm(e, OP32(0xc7), 0, rm_reg(R15), c->kind, 4);
+    emit_call(e, t->blocks->stubs.fill);
+    emit_jmp(e, c->back);
+    emit_value(e, (uint16_t)c->offset, 2);
+}
+
+/* Out, to find the target; the jump is patched then. */
+static void cold_chain(struct translation *t, const struct cold *c)
+{
+    struct emit *e = t->e;
+    int64_t site = c->jump + e->executable - (uint8_t *)0, next;
+
+    if (c->save)
+        flags_save_raw(e);
+    emit_store_imm(e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
+    /* lea r15, [rip + site] */
+    emit_byte(e, 0x4c);
+    emit_byte(e, 0x8d);
+    emit_byte(e, 0x3d);
+    next = (int64_t)emit_here(e) + 4;
+    emit_value(e, (uint32_t)(site - next), 4);
+    emit_store(e, rm_mem(RSP, AT(site)), R15);
+    emit_jmp(e, c->entry ? t->blocks->stubs.chain_entry : t->blocks->stubs.chain_direct);
+}
+
+static void cold_taken(struct translation *t, struct cold *c)
+{
+    struct cold further = *c;
+
+    if (c->save)
+        flags_save_raw(t->e);
+    if (!in_page(c->offset)) {
+        linear_address(t, c->offset);
+        jump_by_table(t);
+        return;
+    }
+    keep_in_line(t->e, 1);
+    further.jump = emit_jmp_later(t->e);
+    further.save = false;
+    emit_set(t->e, further.jump, emit_here(t->e));
+    cold_chain(t, &further);
+}
+
+static void cold_poll(struct translation *t, const struct cold *c)
+{
+    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
+    emit_jmp(t->e, t->blocks->stubs.poll);
+}
+
+void flow_cold(struct translation *t)
+{
+    for (unsigned i = 0; i < t->cold_count; i++) {
+        struct cold *c = &t->cold[i];
+
+        emit_set(t->e, c->jump, emit_here(t->e));
+        switch (c->what) {
+        case COLD_FILL:  cold_fill(t, c); break;
+        case COLD_CHAIN: cold_chain(t, c); break;
+        case COLD_TAKEN: cold_taken(t, c); break;
+        case COLD_POLL:  cold_poll(t, c); break;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The recompiler as an engine: its making and its end. */
+#include "vmm/engines/recompiler/recompiler.h"
+
+#include "vmm/cpu/cpuid.h"
+#include "vmm/engines/features.h"
+#include "vmm/engines/recompiler/blocks.h"
+#include "vmm/engines/recompiler/lockstep.h"
+#include "vmm/engines/recompiler/memory.h"
+#include "vmm/engines/recompiler/run.h"
+
+static struct cpu_state *recompiler_state(struct engine *engine, unsigned vcpu)
+{
+    return &engine->cpu[vcpu]->state;
+}
+
+static void recompiler_invalidate(struct engine *engine, unsigned vcpu)
+{
+    memory_flush_all(engine->cpu[vcpu]);
+}
+
+const struct engine_ops engine_recompiler = {
+    .name          = "recompiler",
+    .xcr0          = SOFTWARE_XCR0,
+    .arch_capabilities = SOFTWARE_IMMUNITIES,
+    .features      = software_features,
+    .feature_count = SOFTWARE_FEATURES,
+    .state         = recompiler_state,
+    .run           = run_vcpu,
+    .kick          = run_kick,
+    .fetch         = run_fetch,
+    .invalidate    = recompiler_invalidate,
+    .written       = run_written,
+};
+
+static struct view *make_view(struct host *host)
+{
+    return host_alloc(host, sizeof(struct view), 4096);
+}
+
+static struct rec_cpu *make_cpu(struct host *host)
+{
+    struct rec_cpu *cpu = host_alloc(host, sizeof *cpu, 4096);
+
+    if (!cpu)
+        return NULL;
+    cpu->kernel = make_view(host);
+    cpu->kernel_ac = make_view(host);
+    for (unsigned i = 0; i < REC_USER_VIEWS; i++)
+        cpu->user[i] = make_view(host);
+    cpu->jump_mask = BLOCKS_JUMP_BITS;
+    return cpu;
+}
+
+static bool complete(const struct rec_cpu *cpu)
+{
+    for (unsigned i = 0; i < REC_USER_VIEWS; i++)
+        if (!cpu->user[i])
+            return false;
+    return cpu->kernel && cpu->kernel_ac;
+}
+
+struct engine *recompiler_create(struct host *host, unsigned vcpus,
+                                 const struct recompiler_code *code)
+{
+    struct engine *engine =
+        host_alloc(host, sizeof *engine + vcpus * sizeof engine->cpu[0], 64);
+
+    if (!engine)
+        return NULL;
+    engine->host = host;
+    engine->count = vcpus;
+    engine->lock = host_mutex_create(host);
+    engine->blocks = host_alloc(host, sizeof *engine->blocks, 64);
+    for (unsigned i = 0; i < vcpus; i++)
+        engine->cpu[i] = make_cpu(host);
+    for (unsigned i = 0; i < vcpus; i++) {
+        if (!engine->cpu[i] || !complete(engine->cpu[i]) || !engine->lock || !engine->blocks) {
+            recompiler_destroy(engine);
+            return NULL;
+        }
+        engine->cpu[i]->engine = engine;
+    }
+    engine->code = *code;
+    return engine;
+}
+
+static bool has_bmi2(void)
+{
+    struct cpuid_regs r;
+
+    cpuid_read_native(NULL, 7, 0, &r);
+    return r.ebx >> 8 & 1;
+}
+
+bool recompiler_attach(struct engine *engine, struct vm *vm)
+{
+    engine->vm = vm;
+    vm->memory.watch = (struct memory_watch){run_device_wrote, engine};
+    engine->blocks->bmi2 = has_bmi2();
+    if (!blocks_init(engine->blocks, engine->host, &engine->code, vm->memory.high_end))
+        return false;
+    for (unsigned i = 0; i < engine->count; i++) {
+        struct rec_cpu *cpu = engine->cpu[i];
+        uint64_t unknown = engine->blocks->stubs.lookup;
+
+        cpu->vcpu = &vm->vcpu[i];
+        view_init(cpu->kernel, unknown);
+        view_init(cpu->kernel_ac, unknown);
+        for (unsigned n = 0; n < REC_USER_VIEWS; n++)
+            view_init(cpu->user[n], unknown);
+        memory_flush_all(cpu);
+        cpu->walk = vcpu_interp(cpu->vcpu)->walk;
+    }
+    return true;
+}
+
+void recompiler_destroy(struct engine *engine)
+{
+    struct host *host = engine->host;
+
+    for (unsigned i = 0; i < engine->count; i++) {
+        struct rec_cpu *cpu = engine->cpu[i];
+
+        if (!cpu)
+            continue;
+        for (unsigned n = 0; n < REC_USER_VIEWS; n++)
+            if (cpu->user[n])
+                host_free(host, cpu->user[n]);
+        if (cpu->kernel)
+            host_free(host, cpu->kernel);
+        if (cpu->kernel_ac)
+            host_free(host, cpu->kernel_ac);
+        host_free(host, cpu);
+    }
+    if (engine->blocks) {
+        blocks_free(engine->blocks, host);
+        host_free(host, engine->blocks);
+    }
+    host_free(host, engine);
+}
+
+uint64_t recompiler_interpreted(const struct engine *engine, unsigned vcpu)
+{
+    return engine->cpu[vcpu]->interpreted;
+}
+
+struct recompiler_stats recompiler_stats(const struct engine *engine)
+{
+    const struct blocks *b = engine->blocks;
+    struct recompiler_stats stats = {
+        .blocks = b->translated, .insns = b->insns, .invalidated = b->invalidated,
+        .flushes = b->flushes, .code_bytes = blocks_offset(b, b->emit.out),
+    };
+
+    for (unsigned i = 0; i < engine->count; i++) {
+        stats.entries += engine->cpu[i]->entries;
+        stats.interpreted += engine->cpu[i]->interpreted;
+        stats.fills += engine->cpu[i]->fills;
+    }
+    return stats;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* The code that all blocks share: in, out, and the way to a translation of an address. */
+#include "vmm/engines/recompiler/blocks.h"
+
+/* Guest registers that live in the host's of the same name. */
+static const uint8_t same[] = {RAX, RCX, RDX, RBX, RBP, RSI, RDI, R8, R9, R10, R11, R12};
+/* Those of the host that a C function need not keep. */
+static const uint8_t scratch[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
+static const uint8_t kept[] = {RBX, RBP, R12, R13, R14, R15};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static void push(struct emit *e, unsigned reg)
+{
+    if (reg >= 8)
+        emit_byte(e, 0x41);
+    emit_byte(e, 0x50 | (reg & 7));
+}
+
+static void pop(struct emit *e, unsigned reg)
+{
+    if (reg >= 8)
+        emit_byte(e, 0x41);
+    emit_byte(e, 0x58 | (reg & 7));
+}
+
+/* RDI: struct rec_cpu, RSI: where to go. */
+static uint64_t make_enter(struct emit *e)
+{
+    uint64_t at = emit_here(e);
+
+    for (unsigned i = 0; i < COUNT(kept); i++)
+        push(e, kept[i]);
+    emit_store(e, rm_mem(RDI, (int32_t)offsetof(struct rec_cpu, host_rsp)), RSP);
+    emit_lea(e, RSP, rm_mem(RDI, (int32_t)offsetof(struct rec_cpu, state)));
+    emit_mov(e, R14, RSI);
+    for (unsigned i = 0; i < COUNT(same); i++)
+        emit_load(e, same[i], rm_mem(RSP, AT_GPR(same[i])));
+    emit_load(e, R13, rm_mem(RSP, AT(state.rsp)));
+    emit_op(e, OP32(0xff), 4, rm_reg(R14)); // jmp
+    return at;
+}
+
+static uint64_t make_leave(struct emit *e)
+{
+    uint64_t at = emit_here(e);
+
+    for (unsigned i = 0; i < COUNT(same); i++)
+        emit_store(e, rm_mem(RSP, AT_GPR(same[i])), same[i]);
+    emit_store(e, rm_mem(RSP, AT(state.rsp)), R13);
+    emit_load(e, RSP, rm_mem(RSP, AT(host_rsp)));
+    for (unsigned i = COUNT(kept); i-- > 0;)
+        pop(e, kept[i]);
+    emit_byte(e, 0xc3);
+    return at;
+}
+
+static uint64_t make_exit(struct emit *e, enum rec_exit why, uint64_t leave)
+{
+    uint64_t at = emit_here(e);
+
+    if (why == REC_EXIT_LOOKUP)
+        emit_store(e, rm_mem(RSP, AT(state.rip)), R14);
+    emit_store_imm(e, rm_mem(RSP, AT(exit)), why);
+    emit_jmp(e, leave);
+    return at;
+}
+
+/*
+ * A call from an access that missed. Behind the return address, a jump of 5 bytes and then the
+ * instruction's offset in its page.
+ */
+static uint64_t make_fill(struct emit *e, uint64_t interpret)
+{
+    const int32_t depth = 8 * (int32_t)(1 + COUNT(scratch)); // 80: aligned for the call
+    uint64_t at = emit_here(e);
+    uint8_t *refused;
+
+    for (unsigned i = 0; i < COUNT(scratch); i++)
+        push(e, scratch[i]);
+    emit_lea(e, RDI, rm_mem(RSP, depth - (int32_t)offsetof(struct rec_cpu, state)));
+    emit_mov(e, RSI, R14);
+    emit_mov(e, RDX, R15);
+    emit_mov_imm(e, RAX, (uint64_t)(uintptr_t)rec_fill);
+    emit_op(e, OP32(0xff), 2, rm_reg(RAX)); // call
+    emit_mov(e, R15, RAX);
+    emit_mov_imm(e, R14, REC_REFUSED);
+    emit_op(e, OP64(0x39), R14, rm_reg(R15)); // cmp
+    for (unsigned i = COUNT(scratch); i-- > 0;)
+        pop(e, scratch[i]);
+    refused = emit_jcc_later(e, CC_E);
+    emit_byte(e, 0xc3);
+    emit_set(e, refused, emit_here(e));
+    pop(e, R14);
+    emit_op(e, (struct op){.map = 1, .byte = 0xb7}, R14, rm_mem(R14, 5)); // movzx r14d, word
+    emit_op(e, OP32(0x89), R14, rm_mem(RSP, AT(offset)));
+    emit_jmp(e, interpret);
+    return at;
+}
+
+void stubs_make(struct blocks *blocks)
+{
+    struct emit *e = &blocks->emit;
+    struct stubs *s = &blocks->stubs;
+    uint64_t leave;
+
+    s->enter = make_enter(e);
+    leave = make_leave(e);
+    s->lookup = make_exit(e, REC_EXIT_LOOKUP, leave);
+    s->poll = make_exit(e, REC_EXIT_POLL, leave);
+    s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
+    s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);
+    s->chain_entry = make_exit(e, REC_EXIT_CHAIN_ENTRY, leave);
+    s->fill = make_fill(e, s->interpret);
+    emit_align(e, 16);
+}

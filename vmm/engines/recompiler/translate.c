@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* A block: decode, see who needs which flags, emit. */
+#include "vmm/engines/recompiler/translate.h"
+
+#include "lib/string.h"
+
+#define LOOK_AHEAD 12u
+
+/* Decodes at `offset`; false if the instruction is wrong, or reaches into the next page. */
+static bool decode_at(const struct translation *t, unsigned offset, struct insn *insn)
+{
+    uint8_t bytes[INSN_MAX + 1] = {0};
+    unsigned left = PAGE_BYTES - offset, size = left < INSN_MAX ? left : INSN_MAX;
+
+    for (unsigned i = 0; i < size; i++)
+        bytes[i] = t->bytes[offset + i];
+    return decode(bytes, size, t->code_size, insn) == DECODE_OK;
+}
+
+/* May the processor's unit for it be used in this mode? */
+static bool unit_allowed(const struct translation *t, const struct effects *e)
+{
+    switch (e->kind) {
+    case COPY_PLAIN:  return true;
+    case COPY_X87:    return t->mode & REC_MODE_X87;
+    case COPY_VECTOR: return t->mode & REC_MODE_SSE;
+    case COPY_VEX:    return t->mode & REC_MODE_AVX;
+    default:          return false;
+    }
+}
+
+/* Branches by FF have no 16-bit form here, nor do others with a prefix that says so. */
+static enum insn_class class_of_ff(const struct insn *i)
+{
+    switch (i->modrm >> 3 & 7) {
+    case 2: return INSN_CALL_INDIRECT;
+    case 4: return INSN_JMP_INDIRECT;
+    case 6: return INSN_PUSH;
+    default: return INSN_INTERPRET;
+    }
+}
+
+static enum insn_class class_by_opcode(const struct insn *i)
+{
+    unsigned op = i->opcode;
+
+    if (i->map == MAP_0F) {
+        if (op >= 0x80 && op <= 0x8f)
+            return INSN_JCC;
+        return op == 0x0d || (op >= 0x18 && op <= 0x1f) ? INSN_NOP // prefetches and hints
+                                                        : INSN_INTERPRET;
+    }
+    if (i->map != MAP_1)
+        return INSN_INTERPRET;
+    switch (op) {
+    case 0x50 ... 0x57: case 0x68: case 0x6a: return INSN_PUSH;
+    case 0x58 ... 0x5f: return INSN_POP;
+    case 0x70 ... 0x7f: return INSN_JCC;
+    case 0x90: return i->rex & 1 ? INSN_COPY : INSN_NOP;
+    case 0xc2: case 0xc3: return INSN_RET;
+    case 0xc9: return INSN_LEAVE;
+    case 0xe8: return INSN_CALL;
+    case 0xe9: case 0xeb: return INSN_JMP;
+    case 0xff: return class_of_ff(i);
+    default: return INSN_INTERPRET;
+    }
+}
+
+/* FS and GS have limits outside of 64-bit code. */
+static bool segment_allowed(const struct translation *t, const struct insn *i)
+{
+    return t->code_size == 8 || i->segment < SEG_FS ||
+           (t->mode & (i->segment == SEG_FS ? REC_MODE_FS : REC_MODE_GS));
+}
+
+static enum insn_class class_of(const struct translation *t, struct unit *u)
+{
+    const struct insn *i = &u->insn;
+    enum insn_class class = class_by_opcode(i);
+
+    if (!segment_allowed(t, i))
+        return INSN_INTERPRET;
+    if (class == INSN_NOP || class == INSN_JCC)
+        return i->opsize == 2 && class == INSN_JCC ? INSN_INTERPRET : class;
+    if (class == INSN_INTERPRET || class == INSN_COPY)
+        return u->effects.kind != COPY_NO && unit_allowed(t, &u->effects) && copy_can(u)
+                   ? INSN_COPY : INSN_INTERPRET;
+    /* The stack and branches by whole words only, and addresses of 32 or 64 bits. */
+    if (i->opsize != t->code_size || (i->memory && i->addrsize == 2))
+        return INSN_INTERPRET;
+    return class;
+}
+
+static unsigned flags_read_by(const struct unit *u)
+{
+    return u->class == INSN_JCC ? effects_condition(u->insn.opcode & 15)
+           : u->class == INSN_COPY ? u->effects.read : 0;
+}
+
+/* The block depends on these bytes. */
+static void depend(struct translation *t, unsigned offset, unsigned size)
+{
+    unsigned end = offset + size < PAGE_BYTES ? offset + size : PAGE_BYTES;
+
+    if (offset < t->block->low)
+        t->block->low = (uint16_t)offset;
+    if (end > t->block->end)
+        t->block->end = (uint16_t)end;
+}
+
+static bool look_at(struct translation *t, int32_t offset, struct unit *u)
+{
+    if (offset < 0 || offset >= (int32_t)PAGE_BYTES)
+        return false;
+    if (!decode_at(t, (unsigned)offset, &u->insn)) {
+        depend(t, (unsigned)offset, INSN_MAX);
+        return false;
+    }
+    depend(t, (unsigned)offset, u->insn.length);
+    u->effects = effects_of(&u->insn);
+    u->offset = (uint16_t)offset;
+    u->class = class_of(t, u);
+    return true;
+}
+
+/*
+ * Looks ahead from `offset` to see what becomes of the flags: all written before any is read, or
+ * passed on whole to an unknown place, or else wanted in the host's.
+ */
+enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
+{
+    unsigned pending = FLAG_ALL;
+    struct unit u;
+
+    for (unsigned n = 0; n < LOOK_AHEAD; n++) {
+        if (!look_at(t, offset, &u))
+            break;
+        if (flags_read_by(&u) & pending)
+            return BLOCK_FLAGS_HOST;
+        if (u.class == INSN_COPY) {
+            if (u.effects.touched && !(u.effects.touched & ~u.effects.written))
+                pending &= ~(unsigned)u.effects.written;
+            else if (u.effects.touched)
+                return BLOCK_FLAGS_HOST;
+        }
+        if (pending == 0)
+            return BLOCK_FLAGS_DEAD;
+        if (u.class == INSN_JMP)
+            offset += (int32_t)u.insn.imm;
+        else if (u.class > INSN_JMP)
+            break;
+        offset += u.insn.length;
+    }
+    return pending == FLAG_ALL ? BLOCK_FLAGS_MEMORY : BLOCK_FLAGS_HOST;
+}
+
+/* Fills t->unit. Returns where the block ends: after an ending instruction, or where another begins. */
+static unsigned take_units(struct translation *t)
+{
+    unsigned offset = t->block->first;
+
+    while (t->count < BLOCK_INSNS) {
+        struct unit *u = &t->unit[t->count];
+
+        if (!look_at(t, (int32_t)offset, u))
+            break;
+        t->count++;
+        offset += u->insn.length;
+        if (u->class >= INSN_JMP)
+            break;
+    }
+    return offset;
+}
+
+static unsigned live_at(struct translation *t, int32_t offset)
+{
+    return offset >= 0 && offset < (int32_t)PAGE_BYTES &&
+                   translate_flags_wanted(t, offset) == BLOCK_FLAGS_DEAD
+               ? 0 : FLAG_ALL;
+}
+
+static unsigned live_out(struct translation *t, const struct unit *last, unsigned end)
+{
+    if (!last || last->class < INSN_JMP)
+        return live_at(t, (int32_t)end);
+    if (last->class == INSN_JMP || last->class == INSN_CALL)
+        return live_at(t, (int32_t)end + (int32_t)last->insn.imm);
+    return FLAG_ALL;
+}
+
+static void find_live(struct translation *t, unsigned end)
+{
+    unsigned live = live_out(t, t->count ? &t->unit[t->count - 1] : NULL, end);
+
+    for (unsigned n = t->count; n-- > 0;) {
+        struct unit *u = &t->unit[n];
+
+        u->live_after = (uint16_t)live;
+        if (u->class == INSN_COPY)
+            live &= ~(unsigned)u->effects.written;
+        if (u->class == INSN_JCC)
+            live |= live_at(t, u->offset + u->insn.length + (int32_t)u->insn.imm);
+        live |= flags_read_by(u);
+        u->live_before = (uint16_t)live;
+    }
+}
+
+/* What comes before the first instruction. See struct block. */
+static void prologue(struct translation *t)
+{
+    struct emit *e = t->e;
+    struct block *b = t->block;
+    struct cold *poll;
+
+    emit_align(e, 16);
+    b->code = blocks_offset(t->blocks, e->out);
+    emit_op(e, OP64(0x3b), R14,
+            rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offsetof(struct view, jump_tag)))); // cmp
+    emit_jcc(e, CC_NE, t->blocks->stubs.lookup);
+    emit_lea(e, R14, rm_mem(R14, -(int32_t)b->first));
+    emit_store(e, rm_mem(RSP, AT(page)), R14);
+    b->entry = blocks_offset(t->blocks, e->out);
+    emit_op_imm(e, OP32(0x83), 7, rm_mem(RSP, AT(poll)), 0, 1); // cmp
+    poll = &t->cold[t->cold_count++];
+    *poll = (struct cold){.what = COLD_POLL, .offset = b->first,
+                          .jump = emit_jcc_later(e, CC_NE)};
+    if (b->flags == BLOCK_FLAGS_HOST)
+        flags_restore_raw(e);
+    b->direct = blocks_offset(t->blocks, e->out);
+    t->flags = b->flags == BLOCK_FLAGS_HOST ? FLAGS_HOST : FLAGS_SAVED;
+}
+
+static void emit_unit(struct translation *t, const struct unit *u)
+{
+    switch (u->class) {
+    case INSN_NOP:
+        if (u->insn.map == MAP_1 && (u->insn.prefixes & INSN_REP)) {
+            emit_byte(t->e, 0xf3); // pause
+            emit_byte(t->e, 0x90);
+        }
+        break;
+    case INSN_COPY:  copy_emit(t, u); break;
+    case INSN_PUSH:  flow_push(t, u); break;
+    case INSN_POP:   flow_pop(t, u); break;
+    case INSN_LEAVE: flow_leave(t, u); break;
+    case INSN_JCC:   flow_jcc(t, u); break;
+    default:         flow_end(t, u); break;
+    }
+}
+
+static void emit_traps(struct translation *t)
+{
+    struct block *b = t->block;
+
+    emit_align(t->e, 4);
+    b->traps = blocks_offset(t->blocks, t->e->out);
+    b->trap_count = (uint16_t)t->trap_count;
+    for (unsigned i = 0; i < t->trap_count; i++) {
+        emit_value(t->e, t->trap[i].host, 2);
+        emit_value(t->e, t->trap[i].guest, 2);
+    }
+}
+
+static void begin(struct translation *t, struct blocks *blocks, struct block *block,
+                  const uint8_t *bytes)
+{
+    t->e = &blocks->emit;
+    t->blocks = blocks;
+    t->block = block;
+    t->bytes = bytes;
+    t->mode = block->mode;
+    t->code_size = block->mode & REC_MODE_64 ? 8 : 4;
+    t->count = t->cold_count = t->trap_count = 0;
+    block->low = block->first;
+    block->end = block->first;
+}
+
+bool translate(struct blocks *blocks, struct block *block, const uint8_t *bytes)
+{
+    struct translation *t = blocks->translation;
+    unsigned end;
+    bool ended;
+
+    begin(t, blocks, block, bytes);
+    end = take_units(t);
+    ended = t->count && t->unit[t->count - 1].class >= INSN_JMP;
+    block->flags = (uint8_t)translate_flags_wanted(t, block->first);
+    find_live(t, end);
+    prologue(t);
+    for (unsigned n = 0; n < t->count; n++)
+        emit_unit(t, &t->unit[n]);
+    if (!ended && t->count < BLOCK_INSNS && end < PAGE_BYTES)
+        flow_interpret(t, end); // what comes is no instruction of this page alone
+    else if (!ended)
+        flow_jump(t, (int32_t)end, (int32_t)end - 1);
+    flow_cold(t);
+    emit_traps(t);
+    blocks->insns += t->count;
+    return !t->e->full;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the recompiler: one block while it is translated.
+ *
+ * Where the guest's status flags are is tracked from instruction to instruction: in the host's
+ * flags, saved in rec_cpu.flags, or both. An access to memory that is checked destroys the host's;
+ * they are saved before it if anybody still needs them.
+ */
+#ifndef VMM_ENGINES_RECOMPILER_TRANSLATE_H
+#define VMM_ENGINES_RECOMPILER_TRANSLATE_H
+
+#include "vmm/engines/recompiler/blocks.h"
+#include "vmm/engines/recompiler/effects.h"
+
+#define BLOCK_INSNS 48u
+#define BLOCK_COLD  160u
+#define PAGE_BYTES  4096u
+
+enum insn_class {
+    INSN_COPY, INSN_NOP, INSN_PUSH, INSN_POP, INSN_LEAVE,
+    INSN_JCC,
+    /* These end a block. */
+    INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
+};
+
+struct unit {
+    struct insn insn;
+    struct effects effects;
+    enum insn_class class;
+    uint16_t offset;      // in the page
+    uint16_t live_before; // flags needed by somebody from here on
+    uint16_t live_after;
+};
+
+/* A memory operand of the guest's. */
+struct ea {
+    uint8_t base, index;  // guest registers, INSN_RIP or INSN_NO_REG
+    uint8_t scale;
+    bool    narrow;       // 32-bit address
+    int32_t disp;         // RIP's included: from the page
+    int32_t segment_base; // where it is, from host RSP; 0: none
+};
+
+/* Code behind the block. */
+struct cold {
+    enum { COLD_FILL, COLD_CHAIN, COLD_POLL, COLD_TAKEN } what;
+    uint8_t *jump;        // displacement of the jump that leads here
+    uint64_t back;        // FILL: where it goes on
+    struct ea ea;         // FILL
+    uint32_t kind;        // FILL
+    int32_t  offset;      // in the page: of the instruction; CHAIN, TAKEN: of the target
+    bool     entry;       // CHAIN: to the target's entry, with the flags in memory
+    bool     save;        // CHAIN: the flags have to be saved on the way out
+};
+
+enum flags_at {
+    FLAGS_HOST = 1,
+    FLAGS_SAVED = 2,
+    FLAGS_BOTH = 3,
+};
+
+struct translation {
+    struct emit *e;
+    const struct blocks *blocks;
+    struct block *block;
+    const uint8_t *bytes;     // the page's
+    unsigned mode;            // REC_MODE_*
+    unsigned code_size;       // 4, 8
+    unsigned count;
+    struct unit unit[BLOCK_INSNS];
+    enum flags_at flags;
+    unsigned cold_count;
+    struct cold cold[BLOCK_COLD];
+    unsigned trap_count;
+    struct block_trap trap[BLOCK_INSNS];
+};
+
+/* translate.c */
+enum block_flags translate_flags_wanted(struct translation *t, int32_t offset);
+
+/* flags.c */
+void flags_save(struct translation *t);           // host's to memory; both then
+void flags_restore(struct translation *t);
+void flags_save_raw(struct emit *e);
+void flags_restore_raw(struct emit *e);
+/* The host's flags will be destroyed: `needed` are those still wanted. */
+void flags_give_up(struct translation *t, unsigned needed);
+void flags_to_memory(struct translation *t);      // they can be read from memory
+void flags_to_host(struct translation *t);
+
+/* operand.c */
+unsigned host_reg(unsigned guest);                // of RAX to R12
+bool in_memory(unsigned guest);                   // R13 to R15
+struct rm gpr_slot(unsigned guest);
+struct ea operand_ea(const struct translation *t, const struct unit *u);
+/*
+ * Emits the check of an access: `size` bytes, kind of REC_ACCESS_WRITE and _ALIGNED. Returns the
+ * operand to access, made of R15 and perhaps R14. Destroys the host's flags.
+ */
+struct rm operand_check(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
+                        uint32_t kind);
+/* The linear address into R14; destroys the host's flags, nothing else. */
+void operand_address(struct translation *t, struct ea ea);
+/* Makes a checked operand one that does not use R14. */
+struct rm operand_free_r14(struct translation *t, struct rm rm);
+
+/* copy.c */
+/* Can this form be copied? */
+bool copy_can(const struct unit *u);
+void copy_emit(struct translation *t, const struct unit *u);
+
+/* flow.c */
+void flow_push(struct translation *t, const struct unit *u);
+void flow_pop(struct translation *t, const struct unit *u);
+void flow_leave(struct translation *t, const struct unit *u);
+void flow_jcc(struct translation *t, const struct unit *u);
+void flow_end(struct translation *t, const struct unit *u);   // a class that ends a block
+void flow_interpret(struct translation *t, unsigned offset);  // leave for the interpreter
+void flow_jump(struct translation *t, int32_t offset, int32_t from); // to a known place, from `from`
+void flow_cold(struct translation *t);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside the recompiler: a view of an address space, as GS shows it to translated code. A TLB
+ * of host addresses and a table of where jumps go.
+ *
+ * The guest's own flushes (INVLPG, INVPCID, loads of CR0, CR3, CR4) keep it right, as they do for a
+ * processor's TLB; with PCIDs the guest itself says which address spaces outlive a switch. One view
+ * a PCID for user code; for the kernel one for all address spaces, from which a load of CR3 drops
+ * what is not global. Used by its vCPU's thread only, or with all vCPUs stopped.
+ */
+#ifndef VMM_ENGINES_RECOMPILER_VIEW_H
+#define VMM_ENGINES_RECOMPILER_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VIEW_ENTRIES 1024u // powers of two
+#define VIEW_JUMPS   4096u
+#define VIEW_USED    192u
+#define VIEW_NO_TAG  (~0ull) // what no address compares equal to
+
+/* Tags are linear page addresses. */
+struct view_entry {
+    uint64_t read;   // readable
+    uint64_t write;  // writable: neither code nor anything else that is watched
+    uint64_t addend; // host address - linear address
+    uint64_t global; // 1: survives loads of CR3
+};
+_Static_assert(sizeof(struct view_entry) == 32, "indexed by shifts in translated code");
+
+#define VIEW_BLOOM 16u // words
+
+struct view {
+    struct view_entry entry[VIEW_ENTRIES];
+    uint64_t jump_tag[VIEW_JUMPS]; // linear address
+    uint64_t jump_to[VIEW_JUMPS];  // host code; where nothing is known, of a stub that leaves
+    /* Not used by translated code. */
+    uint64_t unknown;              // that stub
+    uint16_t pcid;
+    bool     live;                 // may hold something
+    uint32_t mode;                 // REC_MODE_* of the jumps
+    unsigned clock;                // of the last use
+    unsigned used_count;           // above VIEW_USED: any entry may be
+    uint16_t used[VIEW_USED];
+    unsigned jumps_used_count;
+    uint16_t jumps_used[VIEW_USED];
+    uint64_t jump_pages[VIEW_BLOOM];  // pages that jumps may lead to
+    uint64_t large_pages[VIEW_BLOOM]; // regions with entries of large pages
+    bool     local_jumps;             // some lead to pages that are not global
+};
+
+static inline unsigned view_index(uint64_t linear)
+{
+    return linear >> 12 & (VIEW_ENTRIES - 1);
+}
+
+void view_init(struct view *view, uint64_t unknown);
+/* Everything, or everything that is not global. */
+void view_flush(struct view *view);
+void view_flush_local(struct view *view);
+void view_flush_jumps(struct view *view);
+/* What is known of one address; of the large page around it as well. */
+void view_flush_page(struct view *view, uint64_t linear);
+/* Pages may be written to no longer without being noticed: host page `host`. */
+void view_unwrite(struct view *view, uint64_t host);
+
+/* host: of the page. page_bits: of the translation. */
+void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
+                unsigned page_bits);
+void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,
+                     bool global);
+
+#endif
