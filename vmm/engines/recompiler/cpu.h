@@ -110,11 +110,6 @@ struct engine {
     struct rec_cpu *cpu[];
 };
 
-static inline struct rec_cpu *rec_of_state(struct cpu_state *state)
-{
-    return (struct rec_cpu *)((uint8_t *)state - offsetof(struct rec_cpu, state));
-}
-
 /*
  * All other vCPUs are out of translated code, and stay out until rec_resume_all(). The caller is
  * out as well and holds no lock. Both hold engine->lock in between. Nested calls count as one.

@@ -284,7 +284,7 @@ static void cold_fill(struct translation *t, const struct cold *c)
 static void cold_chain(struct translation *t, const struct cold *c)
 {
     struct emit *e = t->e;
-    int64_t site = c->jump + e->executable - (uint8_t *)0, next;
+    int64_t site = (int64_t)(uintptr_t)c->jump + e->executable, next;
 
     if (c->save)
         flags_save_raw(e);
