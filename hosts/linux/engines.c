@@ -77,8 +77,9 @@ const struct engine_kind *engines_choose(enum options_engine wanted, char *error
     if (wanted == ENGINE_KVM || wanted == ENGINE_AUTO) {
         enum kvm_fitness fitness = kvm_probe(why, sizeof(why));
 
-        if (fitness == KVM_FIT || (fitness == KVM_SLOW && wanted == ENGINE_KVM)) {
-            snprintf(error, size, "%s%s", fitness == KVM_SLOW ? "KVM is slow here: " : "", why);
+        if (fitness == KVM_FIT || (fitness == KVM_POOR && wanted == ENGINE_KVM)) {
+            snprintf(error, size, "%s%s",
+                     fitness == KVM_POOR ? "warning: KVM is poor here: " : "", why);
             return &kvm;
         }
         snprintf(error, size, "KVM is not used: %s", why);

@@ -2,8 +2,8 @@
 /*
  * The host interface (vmm/host.h) on Linux: an ordinary process.
  *
- * Ticks are nanoseconds of CLOCK_MONOTONIC, host_ticks_khz() 1000000; or, for an engine that lets the
- * guest read the processor's own TSC, that TSC (tsc_khz). What Linux waits for is always in
+ * Ticks are nanoseconds of CLOCK_MONOTONIC, host_ticks_khz() 1000000; or, for an engine that lets
+ * the guest read the processor's own TSC, that TSC (tsc_khz). What Linux waits for is always in
  * nanoseconds: host_deadline_ns() converts.
  *
  * The main thread is the device thread: an epoll loop over a timerfd, an eventfd, a signalfd and

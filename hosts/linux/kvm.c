@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 /*
- * Three pages for a task state segment and one for page tables: some processors of Intel's need them
- * for real mode. In the hole below 4 GiB, where nothing else is.
+ * Three pages for a task state segment and one for page tables: some processors of Intel's need
+ * them for real mode. In the hole below 4 GiB, where nothing else is.
  */
 #define KVM_TSS      0xfffbd000ull
 #define KVM_IDENTITY 0xfffbc000ull
@@ -155,8 +155,9 @@ static bool open_device(struct engine *engine, char *error, size_t size)
         return refuse(error, size, "/dev/kvm is not for this user: let root run 'adduser USER kvm' "
                                    "and log in again");
     if (errno == ENOENT)
-        return refuse(error, size, "there is no /dev/kvm: switch virtualization on in the firmware, "
-                                   "load kvm_intel or kvm_amd, or give the container the device");
+        return refuse(error, size, "there is no /dev/kvm: switch virtualization on in the "
+                                   "firmware, load kvm_intel or kvm_amd, or give the container "
+                                   "that device");
     return refuse(error, size, "/dev/kvm cannot be opened: %s", strerror(errno));
 }
 

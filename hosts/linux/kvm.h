@@ -4,14 +4,14 @@
  *
  * KVM gets guest RAM, the CPUID table and the registers. It has no interrupt controller and no
  * timer: local APICs, IOAPIC, 8259 and PIT are the VM process's (Linux:
- * Documentation/virt/kvm/api.rst). Accesses to devices and to the MSRs that are ours come as exits of
- * KVM_RUN in the middle of an instruction that KVM's emulator executes: the engine makes the access
- * through the vCPU, as the interpreter does, and KVM completes the instruction. An instruction that
- * KVM's emulator does not have goes to the interpreter.
+ * Documentation/virt/kvm/api.rst). Accesses to devices and to the MSRs that are ours come as exits
+ * of KVM_RUN in the middle of an instruction that KVM's emulator executes: the engine makes the
+ * access through the vCPU, as the interpreter does, and KVM completes the instruction. An
+ * instruction that KVM's emulator does not have goes to the interpreter.
  *
  * The guest reads the processor's own TSC, moved by an offset, so the ticks of a host whose engine
- * is KVM are the TSC's (kvm_create sets host->tsc_khz). All set-up is done before the sandbox closes;
- * behind it a vCPU needs the requests of kvm_requests[] on its own file only.
+ * is KVM are the TSC's (kvm_create sets host->tsc_khz). All set-up is done before the sandbox
+ * closes; behind it a vCPU needs the requests of kvm_requests[] on its own file only.
  */
 #ifndef HOSTS_LINUX_KVM_H
 #define HOSTS_LINUX_KVM_H
@@ -37,13 +37,14 @@ unsigned kvm_files(const struct engine *engine, int *fd); // at most one a vCPU
 extern const uint32_t kvm_requests[KVM_REQUESTS];
 
 /*
- * What a guest of a few instructions shows, run just now. UNFIT: it did not run right; SLOW: right, but
- * emulated by KVM, slower than by this program's own engines. `error` says why, and what to do. Takes
- * KVM_PROBE_MS at most; the guest runs in a process of its own, which is killed if it does not come
- * back. Before any thread is started.
+ * What a guest of a few instructions shows, run just now. UNFIT: it did not run right. POOR: it
+ * did, but KVM emulates it, slower than this program's own engines, or shows it another CPUID than
+ * ours: good for tests only. `error` says why, and what to do. Takes KVM_PROBE_MS at most; the
+ * guest runs in a process of its own, which is killed if it does not come back. Before any thread
+ * is started.
  */
 #define KVM_PROBE_MS 500u
-enum kvm_fitness { KVM_FIT, KVM_SLOW, KVM_UNFIT };
+enum kvm_fitness { KVM_FIT, KVM_POOR, KVM_UNFIT };
 enum kvm_fitness kvm_probe(char *error, size_t size);
 
 #endif

@@ -2,13 +2,17 @@
 /* KVM_RUN, and what each of its exits is to the VM process. */
 #include "hosts/linux/kvm_engine.h"
 
+#include "vmm/cpu/deliver.h"
 #include "vmm/cpu/msr.h"
+#include "vmm/cpu/opcode.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#define GP 13u
 
 enum kvm_enter kvm_enter(struct kvm_vcpu *v)
 {
@@ -110,8 +114,8 @@ static void access_msr(struct kvm_vcpu *v, struct vcpu *vcpu)
 }
 
 /*
- * Is the exit an access that KVM waits for? Then it has been made, and the next KVM_RUN completes the
- * instruction. *good: false if the exit makes no sense.
+ * Is the exit an access that KVM waits for? Then it has been made, and the next KVM_RUN completes
+ * the instruction. *good: false if the exit makes no sense.
  */
 static bool access_made(struct kvm_vcpu *v, struct vcpu *vcpu, bool *good)
 {
@@ -143,18 +147,45 @@ static bool halted(struct cpu_state *state)
     return true;
 }
 
+/* MOV to a control register, LMSW, INVLPG and their neighbours, INVPCID. */
+static bool changes_translation(const struct insn *insn)
+{
+    const struct opcode_row *row = &opcode_rows[insn->op];
+
+    return (row->map == MAP_0F && (row->byte == 0x01 || row->byte == 0x22)) ||
+           (row->map == MAP_38 && row->byte == 0x82);
+}
+
 /* What KVM's emulator does not have, the interpreter may: one instruction, from the same state. */
 static bool emulate(struct kvm_vcpu *v, struct vcpu *vcpu)
 {
     vcpu_emulate(vcpu);
-    v->flush = true;
+    v->flush |= changes_translation(&vcpu_interp(vcpu)->insn);
     return leave(vcpu->state, EXIT_RECALL, 0, 0);
+}
+
+/* A delivery that needs a device's memory: the interpreter makes it, or the fault that it ends in. */
+static bool deliver(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    enum interp_status status = interp_deliver(vcpu_interp(vcpu), state->event);
+
+    if (status == INTERP_DONE)
+        state->event = 0;
+    else if (status == INTERP_FAULT)
+        vcpu_fault(vcpu);
+    else
+        vcpu_exception(vcpu, GP, 0);
+    return leave(state, EXIT_RECALL, 0, 0);
 }
 
 static bool internal_error(struct kvm_vcpu *v, struct vcpu *vcpu)
 {
     if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
         return emulate(v, vcpu);
+    if (v->run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV &&
+        (vcpu->state->event & CPU_EVENT_VALID))
+        return deliver(vcpu);
     vm_log(vcpu->vm, "vcpu %u: KVM: internal error %u", vcpu->id, v->run->internal.suberror);
     return leave(vcpu->state, EXIT_OTHER, v->run->exit_reason, v->run->internal.suberror);
 }
@@ -245,7 +276,7 @@ static bool run(struct engine *engine, struct kvm_vcpu *v, struct vcpu *vcpu)
     }
 }
 
-/* A TSC that cannot be moved is the processor's, whatever is written to it; the rest agrees with that. */
+/* A TSC that cannot be moved is the processor's, whatever is written to it; the rest agrees. */
 static void keep_tsc(struct vcpu *vcpu)
 {
     struct cpu_state *state = vcpu->state;

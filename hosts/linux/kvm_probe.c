@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,8 +27,8 @@
 #define HANDLER  0xb000u
 #define PORT     0x510u
 #define VECTOR   0x30u
-#define LOOPS    20000u     // 20 us of a processor, 10 ms of KVM's emulator
-#define LOOP_US  2000u
+#define LOOPS    5000u      // 5 us of a processor, 3 ms of an emulator in the kernel
+#define LOOP_US  500u
 
 #define CR0_LONG 0x80000033ull // PG, NE, ET, MP, PE
 #define CR4_LONG 0x20ull       // PAE
@@ -36,7 +37,7 @@
 
 /* What the guest leaves at RESULT. */
 struct result {
-    uint32_t leaf[4];  // CPUID 40000000h
+    struct cpuid_regs cpuid; // leaf 1
     uint64_t tsc;
     uint64_t constant;
     uint32_t port, device;
@@ -48,7 +49,7 @@ struct result {
 
 static const uint8_t code[] = {
     0xbf, 0x00, 0xa0, 0x00, 0x00,                               // mov edi, RESULT
-    0xb8, 0x00, 0x00, 0x00, 0x40,                               // mov eax, 40000000h
+    0xb8, 0x01, 0x00, 0x00, 0x00,                               // mov eax, 1
     0x0f, 0xa2,                                                 // cpuid
     0x89, 0x07, 0x89, 0x5f, 0x04, 0x89, 0x4f, 0x08, 0x89, 0x57, 0x0c, // mov [rdi + ...], ...
     0x0f, 0x31,                                                 // rdtsc
@@ -60,7 +61,7 @@ static const uint8_t code[] = {
     0xc7, 0x04, 0x25, 0x10, 0x00, 0x20, 0x00, 0x44, 0x33, 0x22, 0x11, // mov dword [RAM + 10h], ...
     0x8b, 0x04, 0x25, 0x20, 0x00, 0x20, 0x00,                   // mov eax, [RAM + 20h]
     0x89, 0x47, 0x24,                                           // mov [rdi + 24h], eax
-    0xb9, 0x20, 0x4e, 0x00, 0x00,                               // mov ecx, LOOPS
+    0xb9, 0x88, 0x13, 0x00, 0x00,                               // mov ecx, LOOPS
     0xff, 0xc9, 0x75, 0xfc,                                     // dec ecx; jnz back
     0xf4,                                                       // hlt
     0xfb, 0xf4,                                                 // sti; hlt
@@ -69,14 +70,15 @@ static const uint8_t handler[] = {
     0x48, 0xff, 0x04, 0x25, 0x28, 0xa0, 0x00, 0x00, // inc qword [RESULT + 28h]
     0x48, 0xcf,                                     // iretq
 };
-_Static_assert(offsetof(struct result, handled) == 0x28 && LOOPS == 0x4e20, "as the code has it");
+_Static_assert(offsetof(struct result, handled) == 0x28 && LOOPS == 0x1388, "as the code has it");
 
 struct probe {
     struct engine engine;
     struct kvm_vcpu *vcpu;
     struct kvm_run *run;
     uint8_t *ram;
-    bool slow;
+    struct cpuid_table table;
+    bool poor;
     char error[160];
 };
 
@@ -186,7 +188,20 @@ static uint64_t used_us(void)
     return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
 }
 
-/* KVM also runs where the processor does not execute its guests: then an emulator in the kernel does. */
+/* The first reason is the one that is told. */
+__attribute__((format(printf, 2, 3)))
+static void is_poor(struct probe *p, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (!p->poor)
+        vsnprintf(p->error, sizeof(p->error), format, arguments);
+    va_end(arguments);
+    p->poor = true;
+}
+
+/* KVM also runs where the processor does not execute its guests, but an emulator in the kernel. */
 static bool measure_loop(struct probe *p)
 {
     uint64_t begun = used_us(), took;
@@ -194,11 +209,23 @@ static bool measure_loop(struct probe *p)
     if (!enter(p, KVM_EXIT_HLT, "HLT"))
         return false;
     took = used_us() - begun;
-    p->slow = took > LOOP_US;
-    if (p->slow)
-        snprintf(p->error, sizeof(p->error), "its guests are not executed by the processor but emulated, "
-                 "%lu instructions a millisecond", 2000ul * LOOPS / took);
+    if (took > LOOP_US)
+        is_poor(p, "its guests are not executed by the processor but emulated, %lu instructions a "
+                   "millisecond", 2000ul * LOOPS / took);
     return true;
+}
+
+/* But for what KVM keeps up to date itself: MONITOR, OSXSAVE, APIC. */
+static void compare_cpuid(struct probe *p, const struct cpuid_regs *seen)
+{
+    const struct cpuid_vcpu own = {.xcr0 = 1, .apic_enabled = true};
+    struct cpuid_regs wanted;
+
+    cpuid_query(&p->table, &own, 1, 0, &wanted);
+    if (seen->eax != wanted.eax || ((seen->ecx ^ wanted.ecx) & ~0x08000008u) ||
+        ((seen->edx ^ wanted.edx) & ~0x200u))
+        is_poor(p, "its guests see another processor than they are given: CPUID 1 is %x %x %x, not "
+                   "%x %x %x", seen->eax, seen->ecx, seen->edx, wanted.eax, wanted.ecx, wanted.edx);
 }
 
 static bool right_result(struct probe *p)
@@ -208,7 +235,7 @@ static bool right_result(struct probe *p)
     uint64_t tsc = from + __rdtsc() + p->vcpu->state->tsc_offset;
 
     memcpy(&r, p->ram + RESULT, sizeof(r));
-    EXPECT(r.leaf[1] == 0x4b4d564b && r.leaf[2] == 0x564b4d56, "CPUID: %x %x", r.leaf[1], r.leaf[2]);
+    compare_cpuid(p, &r.cpuid);
     EXPECT(r.tsc > from && r.tsc < tsc, "RDTSC: %lu, not between %lu and %lu", r.tsc, from, tsc);
     EXPECT(r.constant == CONSTANT, "a store: %lx", r.constant);
     EXPECT(r.port == FROM_PORT, "IN: %x", r.port);
@@ -238,7 +265,6 @@ static bool takes_interrupt(struct probe *p)
 
 static bool set_up(struct probe *p)
 {
-    struct cpuid_table table;
     struct cpuid_config config = {.read = kvm_read_cpuid, .read_arg = &p->engine, .cpus = 1};
 
     if (!kvm_open(&p->engine, 1, p->error, sizeof(p->error)))
@@ -249,7 +275,7 @@ static bool set_up(struct probe *p)
     EXPECT(p->ram != MAP_FAILED && kvm_map(&p->engine, 0, p->ram, RAM, true), "memory: %s",
            strerror(errno));
     config.tsc_khz = p->engine.tsc_khz;
-    EXPECT(cpuid_build(&table, &config) && kvm_set_cpuid(&p->engine, &table), "CPUID: %s",
+    EXPECT(cpuid_build(&p->table, &config) && kvm_set_cpuid(&p->engine, &p->table), "CPUID: %s",
            strerror(errno));
     fill_ram(p);
     set_state(p);
@@ -279,7 +305,7 @@ static void be_child(int out)
 
     memset(&v, 0, sizeof(v));
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    v.fitness = !probe(&p) ? KVM_UNFIT : p.slow ? KVM_SLOW : KVM_FIT;
+    v.fitness = !probe(&p) ? KVM_UNFIT : p.poor ? KVM_POOR : KVM_FIT;
     memcpy(v.error, p.error, sizeof(v.error));
     _exit(write(out, &v, sizeof(v)) == sizeof(v) ? 0 : 1);
 }
@@ -308,9 +334,10 @@ enum kvm_fitness kvm_probe(char *error, size_t size)
         v.fitness = KVM_UNFIT;
         snprintf(v.error, sizeof(v.error), "a probe guest does not come back in %u ms",
                  KVM_PROBE_MS);
-        kill(child, SIGKILL);
+        kill(child, SIGKILL); // and nobody waits for it: it may be stuck in the kernel
+    } else {
+        waitpid(child, NULL, 0);
     }
-    waitpid(child, NULL, WNOHANG); // it may never go; if it is late, its end is ours
     close(pipes[0]);
     snprintf(error, size, "%s", v.error);
     return v.fitness;

@@ -99,8 +99,8 @@ static bool get_sregs(struct kvm_vcpu *v, uint32_t groups)
 }
 
 /*
- * All of them at once: those that are not here come from KVM first. KVM refuses CS.L outside of long
- * mode, where it has no meaning. It drops its translations only if a control register changes.
+ * All of them at once: those that are not here come from KVM first. KVM refuses CS.L outside of
+ * long mode, where it has no meaning. It drops its translations only if a control register changes.
  */
 static bool put_sregs(struct kvm_vcpu *v)
 {

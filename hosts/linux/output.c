@@ -2,6 +2,9 @@
 /* The console's way out. */
 #include "hosts/linux/output.h"
 
+#include "hosts/linux/host.h"
+#include "vmm/clock.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -163,18 +166,19 @@ static uint64_t progress(struct output *output)
 bool output_finish(struct output *output, struct host *host, uint64_t patience_ns,
                    bool (*given_up)(void *context))
 {
-    uint64_t since = host_ticks(host), seen = progress(output);
+    uint64_t poll = clock_muldiv(POLL_NS, host_ticks_khz(host), 1000000);
+    uint64_t since = host_ns(), seen = progress(output);
 
     pthread_mutex_lock(&output->lock);
     output->closing = true;
     wake_writer(output);
     pthread_mutex_unlock(&output->lock);
-    while (!host_event_wait(output->done, host_ticks(host) + POLL_NS)) {
+    while (!host_event_wait(output->done, host_ticks(host) + poll)) {
         if (progress(output) != seen) {
             seen = progress(output);
-            since = host_ticks(host);
+            since = host_ns();
         }
-        if (host_ticks(host) - since >= patience_ns || given_up(output->context))
+        if (host_ns() - since >= patience_ns || given_up(output->context))
             return false;
     }
     pthread_join(output->thread, NULL);

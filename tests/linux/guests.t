@@ -13,7 +13,7 @@ graft=build/release/host/bin/graft
 cp build/release/guests/testguest build/guest/bzImage build/guest/initrd "$graft" "$tap_temporary"
 chmod 755 "$tap_temporary" "$tap_temporary/graft"
 chmod 644 "$tap_temporary/testguest" "$tap_temporary/bzImage" "$tap_temporary/initrd"
-nobody() { (cd "$tap_temporary" && setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs timeout 300 ./graft run "$@"); }
+nobody() { (cd "$tap_temporary" && setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs timeout 300 ./graft run --engine interpreter "$@"); }
 
 out=$(nobody --kernel bzImage --initrd initrd --append "console=ttyS0 quiet panic=1 rdinit=/bin/false" --on-reset end 2>&1 </dev/null)
 is $? 102 "a kernel panic, as nobody: the guest resets, the machine ends"
