@@ -6,4 +6,4 @@ $(eval $(call library,vmm,user host,$(wildcard vmm/*.c vmm/devices/*.c),vmm lib)
 $(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c vmm/engines/recompiler/*.c),vmm lib))
 
 # Translated code calls these with the guest's vector registers in the processor.
-$(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c): CFLAGS-extra-host := -mgeneral-regs-only
+$(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c vmm/cpu/decode.c vmm/cpu/opcode.c vmm/cpu/walk.c): CFLAGS-extra-host := -mgeneral-regs-only
