@@ -142,6 +142,34 @@ static void other_ends(void)
     is_u64((uint64_t)play(text, sizeof(text), "--initrd=/nowhere"), 1, "no initrd");
 }
 
+/* MOV dword [address], value */
+static void store(uint32_t address, uint32_t value)
+{
+    uint8_t code[10] = {0xc7, 0x05};
+
+    memcpy(code + 2, &address, 4);
+    memcpy(code + 6, &value, 4);
+    guest_emit(&guest, code, sizeof(code));
+}
+
+/* The first CPU starts the second, in real mode at 8000h, and waits for what it stores at 9000h. */
+static void starts_another(void)
+{
+    char text[64];
+
+    guest_begin(&guest);
+    store(0x8000, 0x900006c6);     // MOV byte [9000h], 1; HLT; JMP back
+    store(0x8004, 0xfdebf401);
+    store(0xfee000f0, 0x1ff);      // local APIC: on
+    store(0xfee00310, 1u << 24);
+    store(0xfee00300, 0x4500);     // INIT
+    store(0xfee00300, 0x4608);     // start at 8000h
+    guest_emit(&guest, "\x80\x3d\x00\x90\x00\x00\x01\x75\xf7", 9); // CMP; JNE back
+    guest_power_off(&guest);
+    is_u64((uint64_t)play(text, sizeof(text), "--cpus=2 --timeout=20"), 0,
+           "one CPU starts another and sees it store");
+}
+
 static void killed(void)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -276,6 +304,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     powers_off();
     other_ends();
+    starts_another();
     killed();
     input(false);
     input(true);
