@@ -236,7 +236,7 @@ static bool complete(struct engine *engine, struct kvm_vcpu *v, struct vcpu *vcp
     for (;;) {
         enum kvm_enter how;
 
-        v->run->immediate_exit = 1;
+        __atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
         how = kvm_enter(v);
         if (how == KVM_ENTER_FAILED)
             return fail(engine, vcpu->id, "KVM_RUN");

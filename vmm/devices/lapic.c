@@ -104,17 +104,27 @@ enum vmm_status lapic_init(struct lapic *lapic, struct apic_bus *bus, struct clo
     return VMM_OK;
 }
 
+/*
+ * Others send messages meanwhile: what stays (base, lint0, the skew) is not touched even for a
+ * moment, and what they look at changes in one piece.
+ */
 void lapic_init_reset(struct lapic *lapic)
 {
-    uint64_t base = lapic->base;
-    uint64_t skew = lapic->tsc_skew;
-    uint8_t lint0 = lapic->lint0;
-
     host_mutex_lock(lapic->lock);
-    device_reset(&lapic->device);
-    lapic->base = base;
-    lapic->tsc_skew = skew;
-    lapic->lint0 = lint0;
+    lapic->tpr = lapic->ldr = 0;
+    lapic->dfr = 0xffffffff;
+    lapic->svr = 0xff;
+    for (unsigned i = 0; i < 8; i++) {
+        lapic->isr[i] = 0;
+        lapic->irr[i] = lapic->tmr[i] = 0;
+    }
+    for (unsigned i = 0; i < 6; i++)
+        lapic->lvt[i] = LVT_MASKED;
+    lapic->esr_pending = lapic->esr = 0;
+    lapic->icr = 0;
+    lapic->timer_initial = lapic->timer_divide = 0;
+    lapic->timer_start = lapic->timer_deadline = 0;
+    lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
 }
 
