@@ -7,3 +7,5 @@ $(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c vmm/engines/rec
 
 # Translated code calls these with the guest's vector registers in the processor.
 $(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c vmm/cpu/decode.c vmm/cpu/opcode.c vmm/cpu/walk.c): CFLAGS-extra-host := -mgeneral-regs-only
+# So that no loop of it becomes a call of the C library's memset(), which uses them.
+$(call objs,host,vmm/engines/recompiler/view.c): CFLAGS-extra-host += -fno-builtin
