@@ -5,7 +5,10 @@ $(eval $(call library,vmm,user host,$(wildcard vmm/*.c vmm/devices/*.c),vmm lib)
 # CPU engines in software, for hosts without hardware virtualization.
 $(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c vmm/engines/recompiler/*.c),vmm lib))
 
-# Translated code calls these with the guest's vector registers in the processor.
-$(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c vmm/cpu/decode.c vmm/cpu/opcode.c vmm/cpu/walk.c): CFLAGS-extra-host := -mgeneral-regs-only
+# Translated code calls these with the guest's vector registers in the processor. They depend on this file: an object that was built
+# without the flag would destroy them.
+LIVE_VECTORS := $(call objs,host,$(wildcard vmm/engines/recompiler/*.c) vmm/memory.c vmm/cpu/decode.c vmm/cpu/opcode.c vmm/cpu/walk.c)
+$(LIVE_VECTORS): CFLAGS-extra-host := -mgeneral-regs-only
+$(LIVE_VECTORS): vmm/module.mk
 # So that no loop of it becomes a call of the C library's memset(), which uses them.
 $(call objs,host,vmm/engines/recompiler/view.c): CFLAGS-extra-host += -fno-builtin
