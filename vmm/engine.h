@@ -78,6 +78,11 @@ struct engine_ops {
     size_t feature_count;
     /* The processor that its guests see, by engine; NULL: the one that runs this code. */
     cpuid_read_fn *cpuid;
+    /*
+     * While the interpreter runs, the guest's vector registers may be in the processor: the group
+     * CPU_XSTATE is not valid then, and has to be before code runs that may use vector registers.
+     */
+    bool live_vectors;
     /* IA32_ARCH_CAPABILITIES (SDM volume 4), for one whose features show it; else 0. */
     uint64_t arch_capabilities;
     /* The state page of vCPU n; the same for its whole life. Any thread, to get the pointer. */

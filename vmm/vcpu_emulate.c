@@ -27,10 +27,18 @@ static bool is_lapic(const struct vcpu *vcpu, uint64_t gpa)
            (gpa ^ base) >> 12 == 0;
 }
 
+/* Devices may use the vector registers. */
+static void settle(struct vcpu *vcpu)
+{
+    if (vcpu->ops->live_vectors)
+        (void)vcpu_need(vcpu, CPU_XSTATE);
+}
+
 static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
+    settle(vcpu);
     if (!is_lapic(vcpu, gpa))
         return memory_bus_read(&vcpu->vm->mmio, gpa, size);
     vcpu_take_priority(vcpu);
@@ -41,6 +49,7 @@ static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vcpu *vcpu = arg;
 
+    settle(vcpu);
     if (!is_lapic(vcpu, gpa)) {
         memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
     } else if (size >= 4) {
@@ -54,6 +63,7 @@ static uint32_t port_in(void *arg, uint16_t port, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
+    settle(vcpu);
     return port_bus_read(&vcpu->vm->ports, port, size);
 }
 
@@ -61,6 +71,7 @@ static void port_out(void *arg, uint16_t port, unsigned size, uint32_t value)
 {
     struct vcpu *vcpu = arg;
 
+    settle(vcpu);
     port_bus_write(&vcpu->vm->ports, port, size, value);
 }
 

@@ -6,7 +6,7 @@
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"
-#include "lib/string.h"
+#include "lib/bytes.h"
 
 #define PAGE_SIZE 4096u
 
@@ -167,14 +167,14 @@ static void load_part(struct interp *c, const uint8_t *host, uint64_t gpa, uint8
                       unsigned size)
 {
     if (host) {
-        memcpy(to, host, size);
+        bytes_copy(to, host, size);
         return;
     }
     while (size) {
         unsigned n = piece(size);
         uint64_t value = c->ops->mmio_read(c->arg, gpa, n);
 
-        memcpy(to, &value, n);
+        bytes_copy(to, &value, n);
         to += n;
         gpa += n;
         size -= n;
@@ -185,14 +185,14 @@ static void store_part(struct interp *c, uint8_t *host, uint64_t gpa, const uint
                        unsigned size)
 {
     if (host) {
-        memcpy(host, from, size);
+        bytes_copy(host, from, size);
         return;
     }
     while (size) {
         unsigned n = piece(size);
         uint64_t value = 0;
 
-        memcpy(&value, from, n);
+        bytes_copy(&value, from, n);
         c->ops->mmio_write(c->arg, gpa, n, value);
         from += n;
         gpa += n;

@@ -61,6 +61,7 @@ struct stubs {
     uint64_t poll;
     uint64_t interpret;
     uint64_t chain_direct, chain_entry;
+    uint64_t helper;    // R15: rec_helper
     uint64_t fill;      // R14: linear address, R15: kind; returns the addend in R15
 };
 

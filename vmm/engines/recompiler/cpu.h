@@ -9,7 +9,8 @@
  *   host R14 R15                                  scratch
  *   host RSP                                      address of struct rec_cpu's `state`
  *   GS                                            the view in use (view.h)
- * The status flags are the host's, or saved in `flags`; the others are in state.rflags. What lies
+ * The status flags are the host's, or saved in `flags`; IF is in `interrupts`, the others in
+ * state.rflags, where these are 0. What lies
  * below `state` is the stack for calls out of translated code.
  */
 #ifndef VMM_ENGINES_RECOMPILER_CPU_H
@@ -44,6 +45,7 @@ enum rec_exit {
 #define REC_MODE_AVX    0x10u
 #define REC_MODE_FS     0x20u // FS has no limit, outside 64-bit code
 #define REC_MODE_GS     0x40u
+#define REC_MODE_SMAP   0x80u // STAC and CLAC change the view
 #define REC_MODE_NONE   0xffu // everything is the interpreter's
 
 /* The page that the stack pointer was last used in, one for user and one for other code. */
@@ -56,15 +58,19 @@ struct rec_cpu {
     uint8_t stack[REC_STACK];
     struct cpu_state state; // host RSP points here
     /* Used by translated code. */
-    _Atomic uint32_t poll;      // not 0: leave at the next loop
+    /* Both 0, or leave at the next loop: somebody wants it; the interrupt flag has been set. */
+    _Atomic uint32_t poll;
+    uint32_t poll_window;
     uint16_t flags;             // AH of LAHF in 15:8, OF in bit 0
-    uint16_t pad;
+    uint8_t  interrupts;        // RFLAGS.IF, which state.rflags has not while translated code runs
+    uint8_t  pad;
     uint64_t page;              // linear address of the page whose code runs
     struct rec_stack_page stack_page[2]; // by REC_MODE_USER
     uint64_t jump_mask;         // bits of an address that index view.jump_*
     uint64_t value;             // an operand between two accesses
     int32_t  offset;            // of the instruction it left at, from `page`
     uint32_t exit;              // enum rec_exit
+    uint32_t argument;          // of a helper
     uint64_t site;              // REC_EXIT_CHAIN_*: the jump's displacement, executable address
     uint64_t host_rsp;          // of the C code that entered
     uint64_t view_base;         // GS
@@ -128,5 +134,13 @@ void rec_resume_all(struct rec_cpu *cpu);
 #define REC_ACCESS_STACK   0x40u
 #define REC_REFUSED        (1ull << 63 | 1)
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
+
+/*
+ * Called from translated code with all registers in the state and the flags saved. Returns 0 to go
+ * on behind the call, or the host address of code to go to. General registers only, as above.
+ */
+typedef uint64_t rec_helper(struct rec_cpu *cpu);
+/* Leaves the instruction at cpu->offset to the interpreter. */
+uint64_t rec_give_up(struct rec_cpu *cpu);
 
 #endif

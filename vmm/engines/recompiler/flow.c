@@ -17,7 +17,7 @@ static struct op sized(const struct translation *t, unsigned byte)
     return (struct op){.byte = (uint8_t)byte, .w = t->code_size == 8};
 }
 
-static void add_sp(struct translation *t, int32_t n)
+void flow_add_sp(struct translation *t, int32_t n)
 {
     emit_op(t->e, sized(t, 0x8d), R13, rm_mem(R13, n)); // lea
 }
@@ -28,10 +28,15 @@ static struct ea stack_ea(int32_t disp)
 }
 
 /* Checks a push; what it returns does not use R14. */
-static struct rm push_slot(struct translation *t, const struct unit *u)
+struct rm flow_push_slot(struct translation *t, const struct unit *u)
 {
     return operand_free_r14(t, operand_check(t, u, stack_ea(-(int32_t)word(t)), word(t),
                                              REC_ACCESS_WRITE));
+}
+
+struct rm flow_pop_slot(struct translation *t, const struct unit *u)
+{
+    return operand_check(t, u, stack_ea(0), word(t), 0);
 }
 
 /* A register or memory operand of word size into R14. */
@@ -56,21 +61,21 @@ void flow_push(struct translation *t, const struct unit *u)
     if (i->opcode == 0xff && i->memory) {
         load_operand(t, u);
         emit_store(e, rm_mem(RSP, AT(value)), R14);
-        slot = push_slot(t, u);
+        slot = flow_push_slot(t, u);
         emit_load(e, R14, rm_mem(RSP, AT(value)));
         emit_op(e, sized(t, 0x89), R14, slot);
     } else if (i->opcode == 0x68 || i->opcode == 0x6a) {
-        slot = push_slot(t, u);
+        slot = flow_push_slot(t, u);
         emit_op_imm(e, sized(t, 0xc7), 0, slot, (uint32_t)i->imm, 4);
     } else {
         unsigned from = in_memory(i->rm) ? R14 : host_reg(i->rm);
 
-        slot = push_slot(t, u);
+        slot = flow_push_slot(t, u);
         if (from == R14)
             emit_load(e, R14, gpr_slot(i->rm));
         emit_op(e, sized(t, 0x89), from, slot);
     }
-    add_sp(t, -(int32_t)word(t));
+    flow_add_sp(t, -(int32_t)word(t));
 }
 
 void flow_pop(struct translation *t, const struct unit *u)
@@ -88,7 +93,7 @@ void flow_pop(struct translation *t, const struct unit *u)
     emit_op(e, sized(t, 0x8b), to, slot);
     if (to == R14)
         emit_store(e, gpr_slot(guest), R14);
-    add_sp(t, (int32_t)word(t));
+    flow_add_sp(t, (int32_t)word(t));
 }
 
 void flow_leave(struct translation *t, const struct unit *u)
@@ -210,11 +215,11 @@ void flow_jcc(struct translation *t, const struct unit *u)
 
 static void call(struct translation *t, const struct unit *u)
 {
-    struct rm slot = push_slot(t, u);
+    struct rm slot = flow_push_slot(t, u);
 
     linear_address(t, u->offset + u->insn.length);
     emit_op(t->e, sized(t, 0x89), R14, slot);
-    add_sp(t, -(int32_t)word(t));
+    flow_add_sp(t, -(int32_t)word(t));
 }
 
 void flow_interpret(struct translation *t, unsigned offset)
@@ -244,7 +249,7 @@ void flow_end(struct translation *t, const struct unit *u)
         flags_give_up(t, u->live_before);
         slot = operand_check(t, u, stack_ea(0), word(t), 0);
         emit_op(e, sized(t, 0x8b), R14, slot);
-        add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
+        flow_add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
         jump_by_table(t);
         break;
     }
@@ -317,6 +322,12 @@ static void cold_taken(struct translation *t, struct cold *c)
     cold_chain(t, &further);
 }
 
+static void cold_interpret(struct translation *t, const struct cold *c)
+{
+    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
+    emit_jmp(t->e, t->blocks->stubs.interpret);
+}
+
 static void cold_poll(struct translation *t, const struct cold *c)
 {
     emit_store_imm(t->e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
@@ -333,6 +344,7 @@ void flow_cold(struct translation *t)
         case COLD_FILL:  cold_fill(t, c); break;
         case COLD_CHAIN: cold_chain(t, c); break;
         case COLD_TAKEN: cold_taken(t, c); break;
+        case COLD_INTERPRET: cold_interpret(t, c); break;
         case COLD_POLL:  cold_poll(t, c); break;
         }
     }

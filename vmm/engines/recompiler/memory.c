@@ -45,6 +45,7 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
         return REC_REFUSED;
     if ((cpu->mode & REC_MODE_64) ? !canonical(linear) : linear >> 32 != 0)
         return REC_REFUSED;
+    cpu->walk.rflags = cpu->state.rflags; // STAC and CLAC run in place
     if (walk_cached(&cpu->walk, &cpu->walks, page, access, &result) != WALK_OK)
         return REC_REFUSED;
     host = memory_pointer(&cpu->engine->vm->memory, result.gpa, PAGE);
@@ -98,11 +99,16 @@ void memory_choose_view(struct rec_cpu *cpu)
         view = cpu->current_user;
         view->clock = ++cpu->user_clock;
     }
-    if (view->mode != cpu->mode) {
+    cpu->view = view;
+    if (view->mode == cpu->mode)
+        return;
+    view_flush_jumps(view);
+    view->mode = cpu->mode;
+    if (!is_user(cpu)) { // STAC and CLAC change between these in place
+        view = view == cpu->kernel ? cpu->kernel_ac : cpu->kernel;
         view_flush_jumps(view);
         view->mode = cpu->mode;
     }
-    cpu->view = view;
 }
 
 void memory_flush_all(struct rec_cpu *cpu)

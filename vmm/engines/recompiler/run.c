@@ -175,6 +175,8 @@ static uint32_t mode_of(const struct cpu_state *s)
     }
     if (user)
         mode |= REC_MODE_USER;
+    else if (s->cr4 & CR4_SMAP)
+        mode |= REC_MODE_SMAP;
     if (!(s->cr0 & (CR0_EM | CR0_TS))) {
         mode |= REC_MODE_X87;
         if (s->cr4 & CR4_OSFXSR)
@@ -335,7 +337,9 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
 
     load_vectors(cpu);
     cpu->flags = flags_to_cpu(s->rflags);
-    s->rflags &= ~RFLAGS_RF;
+    cpu->interrupts = s->rflags >> 9 & 1;
+    cpu->poll_window = 0; // it is not open now
+    s->rflags &= ~(RFLAGS_RF | RFLAGS_IF | RFLAGS_STATUS);
     s->shadow = 0;
     if (cpu->view_base != (uint64_t)(uintptr_t)cpu->view) {
         cpu->view_base = (uint64_t)(uintptr_t)cpu->view;
@@ -344,7 +348,7 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
     atomic_store_explicit(&cpu->entries, cpu->entries + 1, memory_order_relaxed);
     go(cpu, blocks_address(engine->blocks, block->entry));
     atomic_store_explicit(&cpu->inside, 0, memory_order_release);
-    s->rflags = (s->rflags & ~RFLAGS_STATUS) | flags_from_cpu(cpu->flags);
+    s->rflags |= flags_from_cpu(cpu->flags) | (uint64_t)cpu->interrupts << 9;
     if (cpu->exit != REC_EXIT_LOOKUP) {
         s->rip = cpu->page + (uint64_t)(int64_t)cpu->offset;
         if (!(cpu->mode & REC_MODE_64))
@@ -356,6 +360,8 @@ static void fault(struct rec_cpu *cpu)
 {
     if (cpu->vcpu->interp.fault.vector == PF)
         memory_flush_page(cpu, cpu->state.cr2);
+    if (cpu->state.event & CPU_EVENT_VALID)
+        save_vectors(cpu); // a triple fault is reported
     vcpu_fault(cpu->vcpu);
 }
 
@@ -399,7 +405,6 @@ static bool step(struct rec_cpu *cpu)
     struct interp *interp = vcpu_interp(vcpu);
     enum interp_status status;
 
-    save_vectors(cpu);
     atomic_store_explicit(&cpu->interpreted, cpu->interpreted + 1, memory_order_relaxed);
     status = interp_step(interp);
     rec_resume_all(cpu); // if it wrote to code
@@ -417,6 +422,7 @@ static bool step(struct rec_cpu *cpu)
     case INTERP_EXIT:
         return true;
     default:
+        save_vectors(cpu); // the log uses them
         vcpu_unsupported(vcpu);
         return false;
     }
@@ -427,7 +433,6 @@ static void deliver(struct rec_cpu *cpu)
     struct vcpu *vcpu = cpu->vcpu;
     enum interp_status status;
 
-    save_vectors(cpu);
     status = interp_deliver(vcpu_interp(vcpu), cpu->state.event);
     rec_resume_all(cpu);
     switch (status) {

@@ -98,6 +98,28 @@ static uint64_t make_fill(struct emit *e, uint64_t interpret)
     return at;
 }
 
+/* A call from a block: everything into the state, a C function, and back or elsewhere. */
+static uint64_t make_helper(struct emit *e)
+{
+    uint64_t at = emit_here(e);
+
+    pop(e, R14); // where to go on
+    emit_store(e, rm_mem(RSP, AT(value)), R14);
+    for (unsigned i = 0; i < COUNT(same); i++)
+        emit_store(e, rm_mem(RSP, AT_GPR(same[i])), same[i]);
+    emit_store(e, rm_mem(RSP, AT(state.rsp)), R13);
+    emit_lea(e, RDI, rm_mem(RSP, -(int32_t)offsetof(struct rec_cpu, state)));
+    emit_op(e, OP32(0xff), 2, rm_reg(R15)); // call
+    emit_load(e, R14, rm_mem(RSP, AT(value)));
+    emit_op(e, OP64(0x85), RAX, rm_reg(RAX));                                // test
+    emit_op(e, (struct op){.map = 1, .byte = 0x45, .w = true}, R14, rm_reg(RAX)); // cmovne
+    for (unsigned i = 0; i < COUNT(same); i++)
+        emit_load(e, same[i], rm_mem(RSP, AT_GPR(same[i])));
+    emit_load(e, R13, rm_mem(RSP, AT(state.rsp)));
+    emit_op(e, OP32(0xff), 4, rm_reg(R14)); // jmp
+    return at;
+}
+
 void stubs_make(struct blocks *blocks)
 {
     struct emit *e = &blocks->emit;
@@ -111,6 +133,7 @@ void stubs_make(struct blocks *blocks)
     s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
     s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);
     s->chain_entry = make_exit(e, REC_EXIT_CHAIN_ENTRY, leave);
+    s->helper = make_helper(e);
     s->fill = make_fill(e, s->interpret);
     emit_align(e, 16);
 }

@@ -40,6 +40,15 @@ static enum insn_class class_of_ff(const struct insn *i)
     }
 }
 
+static enum insn_class class_of_01(const struct insn *i)
+{
+    if (i->prefixes & (INSN_REP | INSN_REPNE | INSN_OPSIZE | INSN_LOCK))
+        return INSN_INTERPRET;
+    return i->modrm == 0xca   ? INSN_CLAC
+           : i->modrm == 0xcb ? INSN_STAC
+           : i->modrm == 0xf8 ? INSN_SWAPGS : INSN_INTERPRET;
+}
+
 static enum insn_class class_by_opcode(const struct insn *i)
 {
     unsigned op = i->opcode;
@@ -47,6 +56,10 @@ static enum insn_class class_by_opcode(const struct insn *i)
     if (i->map == MAP_0F) {
         if (op >= 0x80 && op <= 0x8f)
             return INSN_JCC;
+        if (op == 0x31)
+            return INSN_RDTSC;
+        if (op == 0x01 && !i->memory)
+            return class_of_01(i);
         return op == 0x0d || (op >= 0x18 && op <= 0x1f) ? INSN_NOP // prefetches and hints
                                                         : INSN_INTERPRET;
     }
@@ -58,7 +71,13 @@ static enum insn_class class_by_opcode(const struct insn *i)
     case 0x70 ... 0x7f: return INSN_JCC;
     case 0x90: return i->rex & 1 ? INSN_COPY : INSN_NOP;
     case 0xc2: case 0xc3: return INSN_RET;
+    case 0x9c: return INSN_PUSHF;
+    case 0x9d: return INSN_POPF;
+    case 0xa4: case 0xa5: case 0xaa: case 0xab: return INSN_STRING;
     case 0xc9: return INSN_LEAVE;
+    case 0xfa: return INSN_CLI;
+    case 0xfb: return INSN_STI;
+    case 0xfc: case 0xfd: return INSN_DF;
     case 0xe8: return INSN_CALL;
     case 0xe9: case 0xeb: return INSN_JMP;
     case 0xff: return class_of_ff(i);
@@ -85,6 +104,20 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
     if (class == INSN_INTERPRET || class == INSN_COPY)
         return u->effects.kind != COPY_NO && unit_allowed(t, &u->effects) && copy_can(u)
                    ? INSN_COPY : INSN_INTERPRET;
+    if (class == INSN_STRING || class == INSN_DF)
+        return i->addrsize == t->code_size || class == INSN_DF ? class : INSN_INTERPRET;
+    if (class == INSN_RDTSC)
+        return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
+    if (class == INSN_CLI || class == INSN_STI)
+        return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
+    if (class == INSN_STAC || class == INSN_CLAC)
+        return !(t->mode & REC_MODE_USER) && (t->mode & REC_MODE_SMAP) ? class : INSN_INTERPRET;
+    if (class == INSN_SWAPGS || class == INSN_PUSHF || class == INSN_POPF) {
+        if ((t->mode & REC_MODE_USER) || (class == INSN_SWAPGS && t->code_size != 8))
+            return INSN_INTERPRET;
+        if (class == INSN_SWAPGS)
+            return class;
+    }
     /* The stack and branches by whole words only, and addresses of 32 or 64 bits. */
     if (i->opsize != t->code_size || (i->memory && i->addrsize == 2))
         return INSN_INTERPRET;
@@ -93,6 +126,8 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
 
 static unsigned flags_read_by(const struct unit *u)
 {
+    if (u->class == INSN_PUSHF)
+        return FLAG_ALL;
     return u->class == INSN_JCC ? effects_condition(u->insn.opcode & 15)
            : u->class == INSN_COPY ? u->effects.read : 0;
 }
@@ -135,6 +170,8 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
     for (unsigned n = 0; n < LOOK_AHEAD; n++) {
         if (!look_at(t, offset, &u))
             break;
+        if (u.class == INSN_POPF)
+            return pending == FLAG_ALL ? BLOCK_FLAGS_DEAD : BLOCK_FLAGS_HOST;
         if (flags_read_by(&u) & pending)
             return BLOCK_FLAGS_HOST;
         if (u.class == INSN_COPY) {
@@ -154,6 +191,18 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
     return pending == FLAG_ALL ? BLOCK_FLAGS_MEMORY : BLOCK_FLAGS_HOST;
 }
 
+/*
+ * STI holds interrupts off for one more instruction. Translated code looks for them at the next
+ * block at the earliest, which is late enough unless the interpreter has that instruction (HLT).
+ */
+static bool shadow_is_ours(struct translation *t, int32_t next)
+{
+    struct unit u;
+
+    return t->count + 1 < BLOCK_INSNS && look_at(t, next, &u) && u.class != INSN_INTERPRET &&
+           u.class != INSN_STI;
+}
+
 /* Fills t->unit. Returns where the block ends: after an ending instruction, or where another begins. */
 static unsigned take_units(struct translation *t)
 {
@@ -164,6 +213,8 @@ static unsigned take_units(struct translation *t)
 
         if (!look_at(t, (int32_t)offset, u))
             break;
+        if (u->class == INSN_STI && !shadow_is_ours(t, (int32_t)offset + u->insn.length))
+            u->class = INSN_INTERPRET;
         t->count++;
         offset += u->insn.length;
         if (u->class >= INSN_JMP)
@@ -198,6 +249,8 @@ static void find_live(struct translation *t, unsigned end)
         u->live_after = (uint16_t)live;
         if (u->class == INSN_COPY)
             live &= ~(unsigned)u->effects.written;
+        if (u->class == INSN_POPF)
+            live = 0;
         if (u->class == INSN_JCC)
             live |= live_at(t, u->offset + u->insn.length + (int32_t)u->insn.imm);
         live |= flags_read_by(u);
@@ -220,7 +273,7 @@ static void prologue(struct translation *t)
     emit_lea(e, R14, rm_mem(R14, -(int32_t)b->first));
     emit_store(e, rm_mem(RSP, AT(page)), R14);
     b->entry = blocks_offset(t->blocks, e->out);
-    emit_op_imm(e, OP32(0x83), 7, rm_mem(RSP, AT(poll)), 0, 1); // cmp
+    emit_op_imm(e, OP64(0x83), 7, rm_mem(RSP, AT(poll)), 0, 1); // cmp
     poll = &t->cold[t->cold_count++];
     *poll = (struct cold){.what = COLD_POLL, .offset = b->first,
                           .jump = emit_jcc_later(e, CC_NE)};
@@ -238,6 +291,10 @@ static void emit_unit(struct translation *t, const struct unit *u)
             emit_byte(t->e, 0xf3); // pause
             emit_byte(t->e, 0x90);
         }
+        break;
+    case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
+    case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:
+        system_emit(t, u);
         break;
     case INSN_COPY:  copy_emit(t, u); break;
     case INSN_PUSH:  flow_push(t, u); break;

@@ -18,6 +18,8 @@
 
 enum insn_class {
     INSN_COPY, INSN_NOP, INSN_PUSH, INSN_POP, INSN_LEAVE,
+    INSN_STRING, INSN_CLI, INSN_STI, INSN_PUSHF, INSN_POPF, INSN_STAC, INSN_CLAC, INSN_SWAPGS,
+    INSN_DF, INSN_RDTSC,
     INSN_JCC,
     /* These end a block. */
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
@@ -43,7 +45,7 @@ struct ea {
 
 /* Code behind the block. */
 struct cold {
-    enum { COLD_FILL, COLD_CHAIN, COLD_POLL, COLD_TAKEN } what;
+    enum { COLD_FILL, COLD_CHAIN, COLD_POLL, COLD_TAKEN, COLD_INTERPRET } what;
     uint8_t *jump;        // displacement of the jump that leads here
     uint64_t back;        // FILL: where it goes on
     struct ea ea;         // FILL
@@ -109,6 +111,18 @@ struct rm operand_free_r14(struct translation *t, struct rm rm);
 bool copy_can(const struct unit *u);
 void copy_emit(struct translation *t, const struct unit *u);
 
+/* system.c: RFLAGS, privileged registers, and what a C function does */
+void system_emit(struct translation *t, const struct unit *u);
+
+/* helpers.c */
+rec_helper rec_string; // cpu->argument is REC_STRING_*
+rec_helper rec_rdtsc;
+#define REC_STRING_SIZE 0x0fu
+#define REC_STRING_MOVS 0x10u // else STOS
+#define REC_STRING_REP  0x20u
+#define REC_STRING_FS   0x40u
+#define REC_STRING_GS   0x80u
+
 /* flow.c */
 void flow_push(struct translation *t, const struct unit *u);
 void flow_pop(struct translation *t, const struct unit *u);
@@ -117,6 +131,10 @@ void flow_jcc(struct translation *t, const struct unit *u);
 void flow_end(struct translation *t, const struct unit *u);   // a class that ends a block
 void flow_interpret(struct translation *t, unsigned offset);  // leave for the interpreter
 void flow_jump(struct translation *t, int32_t offset, int32_t from); // to a known place, from `from`
+/* The checked places where a push stores and a pop loads; the former does not use R14. */
+struct rm flow_push_slot(struct translation *t, const struct unit *u);
+struct rm flow_pop_slot(struct translation *t, const struct unit *u);
+void flow_add_sp(struct translation *t, int32_t n);
 void flow_cold(struct translation *t);
 
 #endif

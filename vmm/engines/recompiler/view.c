@@ -2,6 +2,8 @@
 /* Views of address spaces. */
 #include "vmm/engines/recompiler/view.h"
 
+#include "lib/bytes.h"
+
 #define PAGE 4096ull
 
 /* The regions of large pages (2 and 4 MiB) and of those of 1 GiB, as numbers in one filter. */
@@ -31,8 +33,7 @@ static bool bloom_has(const uint64_t *bloom, uint64_t number)
 
 static void clear(uint64_t *bloom)
 {
-    for (unsigned i = 0; i < VIEW_BLOOM; i++)
-        bloom[i] = 0;
+    bytes_zero(bloom, VIEW_BLOOM * sizeof(*bloom));
 }
 
 void view_init(struct view *view, uint64_t unknown)
@@ -46,10 +47,8 @@ void view_init(struct view *view, uint64_t unknown)
 void view_flush_jumps(struct view *view)
 {
     if (view->jumps_used_count > VIEW_USED) {
-        for (unsigned i = 0; i < VIEW_JUMPS; i++) {
-            view->jump_tag[i] = VIEW_NO_TAG;
-            view->jump_to[i] = view->unknown;
-        }
+        bytes_fill(view->jump_tag, VIEW_NO_TAG, VIEW_JUMPS);
+        bytes_fill(view->jump_to, view->unknown, VIEW_JUMPS);
     } else {
         for (unsigned i = 0; i < view->jumps_used_count; i++) {
             view->jump_tag[view->jumps_used[i]] = VIEW_NO_TAG;

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* C functions that translated code calls: string instructions, and the clock. */
+#include "vmm/engines/recompiler/translate.h"
+
+#define PAGE 4096ull
+
+uint64_t rec_give_up(struct rec_cpu *cpu)
+{
+    return cpu->engine->blocks->stubs.interpret;
+}
+
+uint64_t rec_rdtsc(struct rec_cpu *cpu)
+{
+    uint64_t now = vcpu_tsc(cpu->vcpu);
+
+    cpu->state.gpr[CPU_RAX] = (uint32_t)now;
+    cpu->state.gpr[CPU_RDX] = now >> 32;
+    return 0;
+}
+
+/* Host - linear address of the page, as translated code would find it. */
+static uint64_t addend_of(struct rec_cpu *cpu, uint64_t linear, bool write)
+{
+    const struct view_entry *e = &cpu->view->entry[view_index(linear)];
+
+    if ((write ? e->write : e->read) == (linear & ~(PAGE - 1)))
+        return e->addend;
+    return rec_fill(cpu, linear, write ? REC_ACCESS_WRITE : 0);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void copy(uint64_t to, uint64_t from, uint64_t count, unsigned size)
+{
+    switch (size) {
+    case 1:  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory"); break;
+    case 2:  __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(count) : : "memory"); break;
+    case 4:  __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(count) : : "memory"); break;
+    default: __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory"); break;
+    }
+}
+
+static void fill(uint64_t to, uint64_t value, uint64_t count, unsigned size)
+{
+    switch (size) {
+    case 1:
+        __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+        break;
+    case 2:
+        __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+        break;
+    case 4:
+        __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+        break;
+    default:
+        __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory");
+        break;
+    }
+}
+
+/*
+ * MOVS and STOS upwards, a page's share at a time; between shares, as between two iterations, the
+ * guest can be interrupted. RAM that overlaps differently on the host than in linear addresses
+ * (two addresses of one page) is copied in elements as well, so that the result is the same.
+ */
+uint64_t rec_string(struct rec_cpu *cpu)
+{
+    struct cpu_state *s = &cpu->state;
+    uint32_t argument = cpu->argument;
+    unsigned size = argument & REC_STRING_SIZE;
+    bool repeat = argument & REC_STRING_REP, moves = argument & REC_STRING_MOVS;
+    uint64_t mask = cpu->mode & REC_MODE_64 ? ~0ull : 0xffffffffu;
+    uint64_t base = argument & REC_STRING_FS ? s->fs.base : argument & REC_STRING_GS ? s->gs.base : 0;
+
+    if (s->rflags & RFLAGS_DF)
+        return rec_give_up(cpu);
+    for (;;) {
+        uint64_t count = repeat ? s->gpr[CPU_RCX] & mask : 1, to = s->gpr[CPU_RDI] & mask,
+                 from = ((s->gpr[CPU_RSI] & mask) + base) & mask, share, add_to, add_from = 0;
+
+        if (count == 0) {
+            if (repeat && mask != ~0ull)
+                s->gpr[CPU_RCX] = 0;
+            return 0;
+        }
+        share = least(count, (PAGE - (to & (PAGE - 1))) / size);
+        if (moves)
+            share = least(share, (PAGE - (from & (PAGE - 1))) / size);
+        if (share == 0) // an element in two pages
+            return rec_give_up(cpu);
+        if (moves && (add_from = addend_of(cpu, from, false)) == REC_REFUSED)
+            return rec_give_up(cpu);
+        if ((add_to = addend_of(cpu, to, true)) == REC_REFUSED)
+            return rec_give_up(cpu);
+        if (moves) {
+            copy(to + add_to, from + add_from, share, size);
+            s->gpr[CPU_RSI] = (s->gpr[CPU_RSI] + share * size) & mask;
+        } else {
+            fill(to + add_to, s->gpr[CPU_RAX], share, size);
+        }
+        s->gpr[CPU_RDI] = (to + share * size) & mask;
+        if (!repeat)
+            return 0;
+        s->gpr[CPU_RCX] = count - share;
+        if (atomic_load_explicit(&cpu->poll, memory_order_relaxed) && count != share)
+            return cpu->engine->blocks->stubs.poll;
+    }
+}

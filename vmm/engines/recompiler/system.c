@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RFLAGS and the interrupt flag, SWAPGS, STAC and CLAC in place, at CPL 0; string instructions and
+ * the clock by C functions. What is not as expected is left to the interpreter.
+ */
+#include "vmm/engines/recompiler/translate.h"
+
+#define WRGSBASE ((struct op){.map = 1, .byte = 0xae, .pp = 2, .w = true}) // /3
+#define MOVZX8   ((struct op){.map = 1, .byte = 0xb6})
+#define IMUL     ((struct op){.map = 1, .byte = 0xaf})
+#define MOV8     ((struct op){.byte = 0x88, .byte_regs = true})
+#define OR32     OP32(0x0b)
+#define XOR32    OP32(0x33)
+#define SHIFT32  OP32(0xc1) // /4 left, /5 right
+
+/* Of RFLAGS, what POPF may change without the interpreter: the status flags and IF. */
+#define POPF_OTHERS (0x247fd7u & ~(uint32_t)(RFLAGS_STATUS | RFLAGS_IF | RFLAGS_1))
+
+static void store_byte(struct emit *e, int32_t at, unsigned value)
+{
+    emit_op_imm(e, OP32(0xc6), 0, rm_mem(RSP, at), value, 1);
+}
+
+static void cli(struct translation *t)
+{
+    store_byte(t->e, AT(interrupts), 0);
+    emit_store_imm(t->e, rm_mem(RSP, AT(poll_window)), 0);
+}
+
+static void sti(struct translation *t)
+{
+    store_byte(t->e, AT(interrupts), 1);
+    emit_op(t->e, OP32(0x8b), R14, rm_mem(RSP, AT(state.requests)));
+    emit_op(t->e, OP32(0x89), R14, rm_mem(RSP, AT(poll_window)));
+}
+
+static void pushf(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    struct rm slot;
+
+    flags_to_memory(t);
+    flags_give_up(t, u->live_before);
+    slot = flow_push_slot(t, u);
+    emit_op(e, MOVZX8, R14, rm_mem(RSP, AT(flags)));         // OF
+    emit_op_imm(e, SHIFT32, 4, rm_reg(R14), 2, 1);
+    emit_op(e, (struct op){.byte = 0x0a}, R14, rm_mem(RSP, AT(interrupts)));
+    emit_op_imm(e, SHIFT32, 4, rm_reg(R14), 9, 1);
+    emit_op(e, (struct op){.byte = 0x0a}, R14, rm_mem(RSP, AT(flags) + 1));
+    emit_op(e, OR32, R14, rm_mem(RSP, AT(state.rflags)));
+    emit_op(e, (struct op){.byte = 0x89, .w = t->code_size == 8}, R14, slot);
+    flow_add_sp(t, -(int32_t)t->code_size);
+}
+
+static void popf(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    struct cold *c;
+
+    flags_give_up(t, FLAG_ALL); // the interpreter may need them
+    emit_op(e, OP32(0x8b), R14, flow_pop_slot(t, u));
+    emit_op(e, OP32(0x8b), R15, rm_reg(R14));
+    emit_op(e, XOR32, R15, rm_mem(RSP, AT(state.rflags)));
+    emit_op_imm(e, OP32(0xf7), 0, rm_reg(R15), POPF_OTHERS, 4); // test
+    c = &t->cold[t->cold_count++];
+    *c = (struct cold){.what = COLD_INTERPRET, .offset = u->offset,
+                       .jump = emit_jcc_later(e, CC_NE)};
+    emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags) + 1));
+    emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 9, 1);
+    emit_op(e, OP32(0x8b), R15, rm_reg(R14));
+    emit_op_imm(e, OP32(0x83), 4, rm_reg(R15), 1, 1); // and: IF
+    emit_op(e, MOV8, R15, rm_mem(RSP, AT(interrupts)));
+    emit_op(e, IMUL, R15, rm_mem(RSP, AT(state.requests)));
+    emit_op(e, OP32(0x89), R15, rm_mem(RSP, AT(poll_window)));
+    emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 2, 1);
+    emit_op_imm(e, OP32(0x83), 4, rm_reg(R14), 1, 1); // OF
+    emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags)));
+    flow_add_sp(t, (int32_t)t->code_size);
+    t->flags = FLAGS_SAVED;
+}
+
+static void set_ac(struct translation *t, const struct unit *u, bool value)
+{
+    struct emit *e = t->e;
+
+    flags_give_up(t, u->live_before);
+    emit_op_imm(e, OP32(0x81), value ? 1 : 4, rm_mem(RSP, AT(state.rflags)),
+                value ? (uint32_t)RFLAGS_AC : ~(uint32_t)RFLAGS_AC, 4);
+    emit_load(e, R14, rm_mem(RSP, value ? AT(kernel_ac) : AT(kernel)));
+    emit_op(e, WRGSBASE, 3, rm_reg(R14));
+    emit_store(e, rm_mem(RSP, AT(view_base)), R14);
+    emit_store(e, rm_mem(RSP, AT(view)), R14);
+}
+
+static void swapgs(struct translation *t)
+{
+    struct emit *e = t->e;
+
+    emit_load(e, R14, rm_mem(RSP, AT(state.gs.base)));
+    emit_load(e, R15, rm_mem(RSP, AT(state.kernel_gs_base)));
+    emit_store(e, rm_mem(RSP, AT(state.kernel_gs_base)), R14);
+    emit_store(e, rm_mem(RSP, AT(state.gs.base)), R15);
+}
+
+static void direction(struct translation *t, const struct unit *u)
+{
+    bool down = u->insn.opcode & 1;
+
+    flags_give_up(t, u->live_before);
+    emit_op_imm(t->e, OP32(0x81), down ? 1 : 4, rm_mem(RSP, AT(state.rflags)),
+                down ? (uint32_t)RFLAGS_DF : ~(uint32_t)RFLAGS_DF, 4);
+}
+
+static void call_helper(struct translation *t, const struct unit *u, rec_helper *helper,
+                        uint32_t argument)
+{
+    struct emit *e = t->e;
+
+    flags_to_memory(t);
+    t->flags = FLAGS_SAVED;
+    emit_store_imm(e, rm_mem(RSP, AT(offset)), u->offset);
+    emit_store_imm(e, rm_mem(RSP, AT(argument)), argument);
+    emit_mov_imm(e, R15, (uint64_t)(uintptr_t)helper);
+    emit_call(e, t->blocks->stubs.helper);
+}
+
+/* The whole operation in one word for rec_string(). */
+static uint32_t string_argument(const struct unit *u)
+{
+    const struct insn *i = &u->insn;
+    unsigned size = i->opcode & 1 ? i->opsize : 1;
+
+    return size | (i->opcode < 0xa8 ? REC_STRING_MOVS : 0) |
+           (i->prefixes & (INSN_REP | INSN_REPNE) ? REC_STRING_REP : 0) |
+           (i->segment == SEG_FS ? REC_STRING_FS : i->segment == SEG_GS ? REC_STRING_GS : 0);
+}
+
+void system_emit(struct translation *t, const struct unit *u)
+{
+    switch (u->class) {
+    case INSN_CLI:    cli(t); break;
+    case INSN_STI:    sti(t); break;
+    case INSN_PUSHF:  pushf(t, u); break;
+    case INSN_POPF:   popf(t, u); break;
+    case INSN_STAC:   set_ac(t, u, true); break;
+    case INSN_CLAC:   set_ac(t, u, false); break;
+    case INSN_SWAPGS: swapgs(t); break;
+    case INSN_DF:     direction(t, u); break;
+    case INSN_STRING: call_helper(t, u, rec_string, string_argument(u)); break;
+    case INSN_RDTSC:  call_helper(t, u, rec_rdtsc, 0); break;
+    default:          break;
+    }
+}
