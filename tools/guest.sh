@@ -248,6 +248,8 @@ debian()
         echo "node /dev/console 600 5 1"
         echo "node /dev/null 666 1 3"
         echo "link /init /lib/systemd/systemd"
+        echo "dir /etc/systemd/system.conf.d 755"
+        echo "file /etc/systemd/system.conf.d/slow.conf 644 tools/guest/slow.conf"
         echo "file /etc/systemd/system/report.service 644 tools/guest/report.service"
         echo "link /etc/systemd/system/multi-user.target.wants/report.service ../report.service"
     } | "$tool/mkcpio" >$out.new

@@ -37,6 +37,6 @@ bench:
 bench-kvm:
 	@bench/kvm/run.sh
 
-# help: make soak            the long runs: random hypercalls by the million, stress-ng, clocks
+# help: make soak            the long runs: random hypercalls by the million, Debian's kernels on each CPU engine
 soak:
 	@tests/soak.sh
