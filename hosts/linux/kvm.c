@@ -219,8 +219,11 @@ static bool make_vcpu(struct engine *engine, unsigned n)
     return v->run != MAP_FAILED;
 }
 
-/* The guest's TSC is moved by an offset, not scaled. Some KVM takes the offset and does nothing. */
-static bool check_tsc(struct engine *engine)
+/*
+ * The guest's TSC is moved by an offset, not scaled. Some KVM takes the offset and does nothing;
+ * where Linux does not trust the TSC, KVM changes the offset as it likes.
+ */
+static bool check_tsc(struct engine *engine, char *error, size_t size)
 {
     uint64_t offset = 0;
     struct kvm_device_attr attr = {
@@ -230,7 +233,10 @@ static bool check_tsc(struct engine *engine)
 
     if (khz <= 0 || !kvm_set_tsc(&engine->vcpu[0], TSC_TRIAL) ||
         ioctl(engine->vcpu[0].fd, KVM_GET_DEVICE_ATTR, &attr) < 0)
-        return false;
+        return refuse(error, size, "this KVM cannot move the guest's TSC");
+    if (offset != TSC_TRIAL && offset != 0)
+        return refuse(error, size, "Linux does not trust this machine's TSC (see 'dmesg | grep -i "
+                                   "tsc'), and guests have no other clock");
     engine->tsc_khz = (uint32_t)khz;
     engine->tsc_moves = offset == TSC_TRIAL;
     return true;
@@ -252,7 +258,7 @@ bool kvm_open(struct engine *engine, unsigned vcpus, char *error, size_t size)
         if (!make_vcpu(engine, engine->count++))
             return refuse(error, size, "KVM does not make CPU %u: %s", engine->count - 1,
                           strerror(errno));
-    return check_tsc(engine) || refuse(error, size, "this KVM cannot move the guest's TSC");
+    return check_tsc(engine, error, size);
 }
 
 static void close_file(int *fd)

@@ -27,8 +27,8 @@
 #define HANDLER  0xb000u
 #define PORT     0x510u
 #define VECTOR   0x30u
-#define LOOPS    5000u      // 5 us of a processor, 3 ms of an emulator in the kernel
-#define LOOP_US  500u
+#define LOOPS    10000u     // 10 us of a processor, 5 ms of an emulator in the kernel
+#define LOOP_US  1500u
 
 #define CR0_LONG 0x80000033ull // PG, NE, ET, MP, PE
 #define CR4_LONG 0x20ull       // PAE
@@ -61,7 +61,7 @@ static const uint8_t code[] = {
     0xc7, 0x04, 0x25, 0x10, 0x00, 0x20, 0x00, 0x44, 0x33, 0x22, 0x11, // mov dword [RAM + 10h], ...
     0x8b, 0x04, 0x25, 0x20, 0x00, 0x20, 0x00,                   // mov eax, [RAM + 20h]
     0x89, 0x47, 0x24,                                           // mov [rdi + 24h], eax
-    0xb9, 0x88, 0x13, 0x00, 0x00,                               // mov ecx, LOOPS
+    0xb9, 0x10, 0x27, 0x00, 0x00,                               // mov ecx, LOOPS
     0xff, 0xc9, 0x75, 0xfc,                                     // dec ecx; jnz back
     0xf4,                                                       // hlt
     0xfb, 0xf4,                                                 // sti; hlt
@@ -70,7 +70,7 @@ static const uint8_t handler[] = {
     0x48, 0xff, 0x04, 0x25, 0x28, 0xa0, 0x00, 0x00, // inc qword [RESULT + 28h]
     0x48, 0xcf,                                     // iretq
 };
-_Static_assert(offsetof(struct result, handled) == 0x28 && LOOPS == 0x1388, "as the code has it");
+_Static_assert(offsetof(struct result, handled) == 0x28 && LOOPS == 0x2710, "as the code has it");
 
 struct probe {
     struct engine engine;

@@ -27,10 +27,15 @@ static uint64_t address(uint64_t *seed)
     return (uint64_t)((int64_t)(next(seed) << 17) >> 17);
 }
 
+/* KVM for AMD makes the granularity bit from the limit. */
 static struct cpu_segment segment(uint64_t *seed, uint16_t attr)
 {
-    return (struct cpu_segment){.sel = (uint16_t)next(seed), .attr = attr, .base = address(seed),
-                                .limit = (uint32_t)next(seed) << 12 | 0xfff};
+    uint32_t limit = (uint32_t)next(seed);
+
+    return (struct cpu_segment){
+        .sel = (uint16_t)next(seed), .attr = attr, .base = address(seed),
+        .limit = attr & CPU_SEG_G ? limit << 12 | 0x80000fff : limit & 0xfffff,
+    };
 }
 
 /* A state of long mode that KVM has to accept. */
@@ -68,8 +73,8 @@ static void make_state(struct cpu_state *s, uint64_t *seed)
     s->sfmask = next(seed) & 0xffffffff;
     s->kernel_gs_base = address(seed);
     s->sysenter_cs = next(seed) & 0xffff;
-    s->sysenter_esp = address(seed);
-    s->sysenter_eip = address(seed);
+    s->sysenter_esp = next(seed) & 0xffffffff; // AMD's have 32 bits
+    s->sysenter_eip = next(seed) & 0xffffffff;
     s->pat = 0x0007040600070406ull;
     s->xcr0 = 1;
     s->xsave[0] = 0x7f;

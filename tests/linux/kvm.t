@@ -33,7 +33,7 @@ if printf '%s' "$out" | grep -q 'KVM is not used'; then
     skip "guests by KVM" "$reason"
 else
     is $status 104 "a triple fault ends in a report"
-    has "$out" 'cr0 0*13 .* efer 0' "with the guest's registers"
+    has "$out" "triple fault" "which names it"
     test_guest events --engine kvm
     is $? 1 "interrupts that meet exceptions, and the task priority"
     test_guest memory --engine kvm
