@@ -58,6 +58,8 @@ void put_hex(uint64_t value);
 void figure(const char *name, uint64_t value);
 /* A line with the verdict, then the end of the machine through the debug exit port (code 0 or 1) and power-off. */
 _Noreturn void finish(bool good);
+/* The number behind `name=` in the command line. */
+uint64_t option(const char *name, uint64_t otherwise);
 /* The UART as the tests need it, whatever was done to it. */
 void serial_setup(void);
 
@@ -68,5 +70,6 @@ void test_triple(void);
 void test_cli(void);
 void test_reset(void);
 void test_events(void);
+void test_random(void);
 
 #endif

@@ -115,8 +115,26 @@ struct test {
 static const struct test tests[] = {
     {"bench", test_bench}, {"ports", test_ports}, {"memory", test_memory},
     {"triple", test_triple}, {"cli", test_cli}, {"reset", test_reset},
-    {"events", test_events},
+    {"events", test_events}, {"random", test_random},
 };
+
+static const char *command_line;
+
+uint64_t option(const char *name, uint64_t otherwise)
+{
+    for (const char *line = command_line; *line; line++) {
+        const char *at = line, *k = name;
+        while (*k && *at == *k)
+            at++, k++;
+        if (*k || *at != '=' || (line != command_line && line[-1] != ' '))
+            continue;
+        uint64_t value = 0;
+        for (at++; *at >= '0' && *at <= '9'; at++)
+            value = value * 10 + (uint64_t)(*at - '0');
+        return value;
+    }
+    return otherwise;
+}
 
 static bool asked_for(const char *line, const char *name)
 {
@@ -165,7 +183,7 @@ void guest_main(uint32_t magic, const uint32_t *info)
     put("guest: started\n");
     if (magic != 0x2badb002 || !(info[0] & 4))
         finish(false);
-    const char *line = (const char *)info[4];
+    const char *line = command_line = (const char *)info[4];
     for (unsigned i = 0; i < sizeof tests / sizeof tests[0]; i++)
         if (asked_for(line, tests[i].name)) {
             tests[i].run();
