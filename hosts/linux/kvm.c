@@ -342,17 +342,27 @@ static void kicked(int number)
     (void)number; // KVM_RUN has come back for it
 }
 
+/* Threads inherit that; whoever started us may have blocked the signal. */
+static bool take_kicks(void)
+{
+    struct sigaction action = {.sa_handler = kicked, .sa_flags = SA_RESTART};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, KVM_KICK_SIGNAL);
+    return sigaction(KVM_KICK_SIGNAL, &action, NULL) == 0 &&
+           sigprocmask(SIG_UNBLOCK, &set, NULL) == 0;
+}
+
 struct engine *kvm_create(struct host *host, unsigned vcpus)
 {
     struct engine *engine = calloc(1, sizeof(*engine));
-    struct sigaction action = {.sa_handler = kicked, .sa_flags = SA_RESTART};
     char error[160] = "no signal for the CPUs";
 
     if (!engine)
         return NULL;
     engine->host = host;
-    if (!kvm_open(engine, vcpus, error, sizeof(error)) ||
-        sigaction(KVM_KICK_SIGNAL, &action, NULL) < 0) {
+    if (!kvm_open(engine, vcpus, error, sizeof(error)) || !take_kicks()) {
         host_say(host, "%s", error);
         kvm_close(engine);
         free(engine);

@@ -164,7 +164,7 @@ static bool emulate(struct kvm_vcpu *v, struct vcpu *vcpu)
     return leave(vcpu->state, EXIT_RECALL, 0, 0);
 }
 
-/* A delivery that needs a device's memory: the interpreter makes it, or the fault that it ends in. */
+/* A delivery that needs a device's memory is the interpreter's, or the fault that it ends in. */
 static bool deliver(struct vcpu *vcpu)
 {
     struct cpu_state *state = vcpu->state;
