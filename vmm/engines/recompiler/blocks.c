@@ -44,35 +44,54 @@ void blocks_free(struct blocks *blocks, struct host *host)
         host_free(host, blocks->translation);
 }
 
-struct block *blocks_find(struct blocks *blocks, uint64_t page, unsigned offset, unsigned mode)
+struct block *blocks_find(struct blocks *blocks, const struct origin *p)
 {
-    for (uint32_t n = *bucket(blocks, page, offset, mode); n; n = blocks->block[n].next_hash) {
+    for (uint32_t n = *bucket(blocks, p->page, p->offset, p->mode); n;
+         n = blocks->block[n].next_hash) {
         struct block *b = &blocks->block[n];
 
-        if (b->page == page && b->first == offset && b->mode == mode)
+        if (b->page == p->page && b->page2 == p->page2 && b->first == p->offset &&
+            b->mode == p->mode)
             return b;
     }
     return NULL;
 }
 
-struct block *blocks_translate(struct blocks *blocks, uint64_t page, const uint8_t *bytes,
-                               unsigned offset, unsigned mode)
+bool blocks_crosses(const uint8_t *bytes, unsigned offset, unsigned mode)
+{
+    uint8_t copy[INSN_MAX + 1] = {0};
+    unsigned left = PAGE_BYTES - offset;
+    struct insn insn;
+
+    if (left >= INSN_MAX)
+        return false;
+    for (unsigned i = 0; i < left; i++)
+        copy[i] = bytes[offset + i];
+    return decode(copy, left, mode & REC_MODE_64 ? 8 : 4, &insn) == DECODE_SHORT;
+}
+
+struct block *blocks_translate(struct blocks *blocks, const struct origin *place)
 {
     struct emit *e = &blocks->emit;
     uint32_t n = blocks->count, *hash;
     struct block *b = &blocks->block[n];
-    struct page *p = blocks_page(blocks, page);
+    struct page *p = blocks_page(blocks, place->page);
 
     if (n == BLOCKS_MAX || e->end - e->out < (ptrdiff_t)ROOM)
         return NULL;
-    *b = (struct block){.page = page, .first = (uint16_t)offset, .mode = (uint8_t)mode};
-    if (!translate(blocks, b, bytes))
+    *b = (struct block){.page = place->page, .page2 = place->page2,
+                        .first = (uint16_t)place->offset, .mode = (uint16_t)place->mode};
+    if (!translate(blocks, b, place))
         return NULL;
-    hash = bucket(blocks, page, offset, mode);
+    hash = bucket(blocks, place->page, place->offset, place->mode);
     b->next_hash = *hash;
     *hash = n;
     b->next_page = p->first;
     p->first = n;
+    if (b->page2 != BLOCK_ONE_PAGE) {
+        b->next_crossing = blocks->crossing;
+        blocks->crossing = n;
+    }
     blocks->count++;
     blocks->translated++;
     return b;
@@ -107,18 +126,53 @@ static void unlink_hash(struct blocks *blocks, struct block *b)
         *p = b->next_hash;
 }
 
+/* Nobody finds it any more; those of its own page may still be in its page's list. */
+static void kill(struct blocks *blocks, struct block *b)
+{
+    struct emit e = blocks->emit;
+
+    if (b->dead)
+        return;
+    e.out = blocks->code.writable + b->code;
+    emit_jmp(&e, blocks->stubs.lookup);
+    unlink_hash(blocks, b);
+    b->dead = true;
+    blocks->invalidated++;
+}
+
+static bool is_page(const struct blocks *blocks, const struct page *page, uint64_t gpa)
+{
+    return gpa != BLOCK_ONE_PAGE && &blocks->pages[gpa >> 12] == page;
+}
+
+static void drop_crossing(struct blocks *blocks, const struct page *page)
+{
+    for (uint32_t *n = &blocks->crossing; *n;) {
+        struct block *b = &blocks->block[*n];
+
+        if (is_page(blocks, page, b->page2))
+            kill(blocks, b);
+        if (b->dead)
+            *n = b->next_crossing;
+        else
+            n = &b->next_crossing;
+    }
+}
+
 void blocks_drop_page(struct blocks *blocks, struct page *page)
 {
-    for (uint32_t n = page->first; n; n = blocks->block[n].next_page) {
-        struct block *b = &blocks->block[n];
-        struct emit e = blocks->emit;
+    for (uint32_t n = page->first; n; n = blocks->block[n].next_page)
+        kill(blocks, &blocks->block[n]);
+    drop_crossing(blocks, page);
+    page->first = 0;
+    page->writes = 0;
+    atomic_fetch_and(&page->flags, (uint8_t)~PAGE_CODE);
+}
 
-        e.out = blocks->code.writable + b->code;
-        emit_jmp(&e, blocks->stubs.lookup);
-        unlink_hash(blocks, b);
-        b->dead = true;
-        blocks->invalidated++;
-    }
+static void forget(struct blocks *blocks, uint64_t gpa)
+{
+    struct page *page = blocks_page(blocks, gpa);
+
     page->first = 0;
     page->writes = 0;
     atomic_fetch_and(&page->flags, (uint8_t)~PAGE_CODE);
@@ -127,15 +181,14 @@ void blocks_drop_page(struct blocks *blocks, struct page *page)
 void blocks_flush(struct blocks *blocks)
 {
     for (uint32_t n = 1; n < blocks->count; n++) {
-        struct page *page = blocks_page(blocks, blocks->block[n].page);
-
-        page->first = 0;
-        page->writes = 0;
-        atomic_fetch_and(&page->flags, (uint8_t)~PAGE_CODE);
+        forget(blocks, blocks->block[n].page);
+        if (blocks->block[n].page2 != BLOCK_ONE_PAGE)
+            forget(blocks, blocks->block[n].page2);
     }
     for (unsigned i = 0; i < BLOCKS_HASH; i++)
         blocks->hash[i] = 0;
     blocks->count = 1;
+    blocks->crossing = 0;
     blocks->emit.out = blocks->begin;
     blocks->emit.full = false;
     blocks->flushes++;
@@ -150,5 +203,10 @@ bool blocks_overlap(const struct blocks *blocks, const struct page *page, unsign
         if (offset < b->end && offset + size > b->low)
             return true;
     }
+    if (offset >= INSN_MAX)
+        return false;
+    for (uint32_t n = blocks->crossing; n; n = blocks->block[n].next_crossing)
+        if (!blocks->block[n].dead && is_page(blocks, page, blocks->block[n].page2))
+            return true;
     return false;
 }

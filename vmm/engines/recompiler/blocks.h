@@ -27,9 +27,11 @@ enum block_flags {
 struct block {
     uint32_t next_hash, next_page; // numbers; 0: none
     uint64_t page;                 // guest-physical address of its page
+    uint64_t page2;                // of the next one, if its one instruction reaches into it
+    uint32_t next_crossing;        // number; 0: none
     uint16_t first;                // offset of its code
     uint16_t low, end;             // offsets of all bytes that its translation depends on
-    uint8_t  mode;                 // REC_MODE_*
+    uint16_t mode;                 // REC_MODE_*
     uint8_t  flags;                // enum block_flags
     bool     dead;
     uint32_t code;                 // offset in the cache of its code: the entry for jumps by table
@@ -75,6 +77,7 @@ struct blocks {
     uint64_t page_count;
     uint32_t count;         // blocks in use; number 0 is none
     uint32_t *hash;
+    uint32_t crossing;      // first of the blocks with a second page
     struct block *block;
     struct translation *translation; // room for the one that is being made
     uint64_t translated, insns, invalidated, flushes;
@@ -84,11 +87,23 @@ bool blocks_init(struct blocks *blocks, struct host *host, const struct recompil
                  uint64_t memory_end);
 void blocks_free(struct blocks *blocks, struct host *host);
 
+/* What a block is the translation of. */
+struct origin {
+    uint64_t page;        // guest-physical addresses; page2: BLOCK_ONE_PAGE, or of the next one
+    uint64_t page2;
+    const uint8_t *bytes; // of both
+    const uint8_t *bytes2;
+    unsigned offset;
+    unsigned mode;
+};
+#define BLOCK_ONE_PAGE (~0ull)
+
 /* NULL: not there. */
-struct block *blocks_find(struct blocks *blocks, uint64_t page, unsigned offset, unsigned mode);
-/* Translates; NULL: the cache is full. `bytes` are the page's. */
-struct block *blocks_translate(struct blocks *blocks, uint64_t page, const uint8_t *bytes,
-                               unsigned offset, unsigned mode);
+struct block *blocks_find(struct blocks *blocks, const struct origin *place);
+/* Translates; NULL: the cache is full. */
+struct block *blocks_translate(struct blocks *blocks, const struct origin *place);
+/* Does the instruction at `offset` of the page reach into the next one? */
+bool blocks_crosses(const uint8_t *bytes, unsigned offset, unsigned mode);
 /* The block that has host address `pc`. */
 struct block *blocks_at(const struct blocks *blocks, uint64_t pc);
 /* With all vCPUs stopped. */
@@ -124,6 +139,6 @@ static inline unsigned blocks_jump_index(const struct blocks *blocks, uint64_t l
 void stubs_make(struct blocks *blocks);
 
 /* translate.c: emits a block; fills what it knows. False: no room. */
-bool translate(struct blocks *blocks, struct block *block, const uint8_t *bytes);
+bool translate(struct blocks *blocks, struct block *block, const struct origin *place);
 
 #endif

@@ -407,3 +407,45 @@ void copy_emit(struct translation *t, const struct unit *u)
     else
         general(t, u, &f);
 }
+
+#define PEXT ((struct op){.map = 2, .byte = 0xf5, .pp = 2, .vex = true, .w = true})
+
+bool copy_can_bit(const struct translation *t, const struct unit *u)
+{
+    return t->blocks->bmi2 && u->insn.opsize >= 4 && u->insn.addrsize != 2;
+}
+
+/*
+ * The word that has the bit, by an arithmetic shift of its number; then the same instruction on
+ * that word with the number modulo its size, cut out by PEXT, which leaves the flags alone.
+ */
+void copy_bit(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    const struct insn *i = &u->insn;
+    bool wide = i->opsize == 8, slot = in_memory(i->reg);
+    struct op load = {.byte = (uint8_t)(wide ? 0x8b : 0x63), .w = true}; // MOV or MOVSXD
+    struct op op = {.map = 1, .byte = i->opcode, .w = wide, .lock = i->prefixes & INSN_LOCK};
+    struct op pext = PEXT;
+    struct ea kept = {.base = INSN_NO_REG, .index = INSN_NO_REG, .kept = true};
+    struct rm rm;
+
+    flags_give_up(t, u->live_before);
+    operand_address(t, operand_ea(t, u));
+    emit_op(e, load, R15, slot ? gpr_slot(i->reg) : rm_reg(host_reg(i->reg)));
+    emit_op_imm(e, OP64(0xc1), 7, rm_reg(R15), wide ? 6 : 5, 1); // sar
+    emit_lea(e, R14, rm_mem_index(R14, R15, wide ? 3 : 2, 0));
+    if (t->code_size == 4 || i->addrsize == 4)
+        emit_op(e, OP32(0x8b), R14, rm_reg(R14));
+    emit_store(e, rm_mem(RSP, AT(address)), R14);
+    rm = operand_free_r14(t, operand_check(t, u, kept, i->opsize,
+                                           u->effects.writes ? REC_ACCESS_WRITE : 0));
+    if (needs_flags(u))
+        flags_to_host(t);
+    if (slot)
+        emit_load(e, R14, gpr_slot(i->reg));
+    pext.vvvv = (uint8_t)(slot ? R14 : host_reg(i->reg));
+    emit_op(e, pext, R14, rm_mem(RSP, wide ? AT(bit_mask[1]) : AT(bit_mask[0])));
+    emit_op(e, op, R14, rm);
+    t->flags = FLAGS_HOST;
+}

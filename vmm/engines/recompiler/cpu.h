@@ -46,7 +46,8 @@ enum rec_exit {
 #define REC_MODE_FS     0x20u // FS has no limit, outside 64-bit code
 #define REC_MODE_GS     0x40u
 #define REC_MODE_SMAP   0x80u // STAC and CLAC change the view
-#define REC_MODE_NONE   0xffu // everything is the interpreter's
+#define REC_MODE_BASES  0x100u // FSGSBASE instructions
+#define REC_MODE_NONE   0xffffu // everything is the interpreter's
 
 /* The page that the stack pointer was last used in, one for user and one for other code. */
 struct rec_stack_page {
@@ -68,6 +69,8 @@ struct rec_cpu {
     struct rec_stack_page stack_page[2]; // by REC_MODE_USER
     uint64_t jump_mask;         // bits of an address that index view.jump_*
     uint64_t value;             // an operand between two accesses
+    uint64_t address;           // likewise
+    uint64_t bit_mask[2];       // 31, 63
     int32_t  offset;            // of the instruction it left at, from `page`
     uint32_t exit;              // enum rec_exit
     uint32_t argument;          // of a helper

@@ -104,11 +104,11 @@ static void one_byte(struct effects *e, const struct insn *i)
 /* BT BTS BTR BTC by number; a bit string in memory with the bit in a register reaches far. */
 static void bit(struct effects *e, const struct insn *i, unsigned operation, bool immediate)
 {
-    if (i->memory && !immediate)
-        return;
-    e->kind = COPY_PLAIN;
     flags(e, 0, FLAG_C);
     e->writes = operation != 0;
+    if (i->memory && !immediate)
+        return; // INSN_BIT
+    e->kind = COPY_PLAIN;
 }
 
 static void two_byte(struct effects *e, const struct insn *i)

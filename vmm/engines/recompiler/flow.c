@@ -176,15 +176,20 @@ static void chain(struct translation *t, int32_t offset, int32_t from)
     c->jump = emit_jmp_later(t->e);
 }
 
+void flow_table(struct translation *t, int32_t offset)
+{
+    flags_to_memory(t);
+    linear_address(t, offset);
+    jump_by_table(t);
+}
+
 void flow_jump(struct translation *t, int32_t offset, int32_t from)
 {
     if (in_page(offset)) {
         chain(t, offset, from);
         return;
     }
-    flags_to_memory(t);
-    linear_address(t, offset);
-    jump_by_table(t);
+    flow_table(t, offset);
 }
 
 /*

@@ -61,7 +61,13 @@ void operand_address(struct translation *t, struct ea ea)
     struct emit *e = t->e;
     struct rm slot;
     bool in_slot = base_slot(ea, &slot);
-    unsigned base = ea.base == INSN_NO_REG || in_slot ? NO_REG : host_reg(ea.base);
+    unsigned base;
+
+    if (ea.kept) {
+        emit_load(e, R14, rm_mem(RSP, AT(address)));
+        return;
+    }
+    base = ea.base == INSN_NO_REG || in_slot ? NO_REG : host_reg(ea.base);
 
     if (ea.index != INSN_NO_REG && in_memory(ea.index)) {
         emit_load(e, R14, gpr_slot(ea.index));
@@ -92,7 +98,7 @@ void operand_address(struct translation *t, struct ea ea)
 /* Base register and displacement alone: the access can use them again. */
 static bool is_simple(const struct translation *t, struct ea ea)
 {
-    return t->code_size == 8 && !ea.narrow && !ea.segment_base && ea.index == INSN_NO_REG &&
+    return t->code_size == 8 && !ea.kept && !ea.narrow && !ea.segment_base && ea.index == INSN_NO_REG &&
            ea.base != INSN_NO_REG && ea.base != INSN_RIP && !in_memory(ea.base);
 }
 
@@ -154,7 +160,7 @@ struct rm operand_check(struct translation *t, const struct unit *u, struct ea e
                         uint32_t kind)
 {
     kind |= log2_of(size);
-    if (ea.base == CPU_RSP && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow &&
+    if (ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow &&
         !(kind & REC_ACCESS_ALIGNED))
         check_stack(t, u, ea, size, kind);
     else

@@ -50,6 +50,8 @@ static struct rec_cpu *make_cpu(struct host *host)
     for (unsigned i = 0; i < REC_USER_VIEWS; i++)
         cpu->user[i] = make_view(host);
     cpu->jump_mask = BLOCKS_JUMP_BITS;
+    cpu->bit_mask[0] = 31;
+    cpu->bit_mask[1] = 63;
     return cpu;
 }
 

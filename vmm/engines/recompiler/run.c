@@ -159,6 +159,8 @@ static uint32_t mode_of(const struct cpu_state *s)
     uint32_t mode = 0;
     bool user = (s->ss.attr & CPU_SEG_DPL) == CPU_SEG_DPL;
 
+    if (!user && (s->ss.attr & CPU_SEG_DPL) && (s->cr0 & CR0_PE))
+        return REC_MODE_NONE; // neither user nor privileged
     if ((s->rflags & (RFLAGS_TF | RFLAGS_VM)) || (s->dr7 & 0xff))
         return REC_MODE_NONE;
     if (user && (s->rflags & RFLAGS_AC) && (s->cr0 & CR0_AM))
@@ -177,6 +179,8 @@ static uint32_t mode_of(const struct cpu_state *s)
         mode |= REC_MODE_USER;
     else if (s->cr4 & CR4_SMAP)
         mode |= REC_MODE_SMAP;
+    if (s->cr4 & CR4_FSGSBASE)
+        mode |= REC_MODE_BASES;
     if (!(s->cr0 & (CR0_EM | CR0_TS))) {
         mode |= REC_MODE_X87;
         if (s->cr4 & CR4_OSFXSR)
@@ -217,12 +221,18 @@ static void look_at_mode(struct rec_cpu *cpu)
 
 /* --- Blocks --- */
 
+static bool is_code(struct blocks *blocks, uint64_t gpa)
+{
+    return atomic_load(&blocks_page(blocks, gpa)->flags) & PAGE_CODE;
+}
+
 /* Makes the page one that may hold code: whoever writes to it is noticed from now on. */
-static void watch(struct rec_cpu *cpu, struct page *page, const uint8_t *host)
+static void watch(struct rec_cpu *cpu, uint64_t gpa, const uint8_t *host)
 {
     struct engine *engine = cpu->engine;
+    struct page *page = blocks_page(engine->blocks, gpa);
 
-    if (!(atomic_fetch_or(&page->flags, PAGE_CODE) & PAGE_TAGGED))
+    if (is_code(engine->blocks, gpa) || !(atomic_fetch_or(&page->flags, PAGE_CODE) & PAGE_TAGGED))
         return;
     rec_stop_all(cpu);
     for (unsigned i = 0; i < engine->count; i++)
@@ -244,19 +254,48 @@ static void flush_cache(struct rec_cpu *cpu)
 
 enum found { FOUND, NOT_FOUND, AGAIN, FULL };
 
-static enum found find_locked(struct rec_cpu *cpu, struct page *page, uint64_t gpa,
-                              const uint8_t *host, struct block **block)
+static enum found find_locked(struct rec_cpu *cpu, const struct origin *place, struct block **block)
 {
     struct blocks *blocks = cpu->engine->blocks;
-    unsigned offset = gpa & (PAGE - 1);
 
-    *block = blocks_find(blocks, gpa - offset, offset, cpu->mode);
+    *block = blocks_find(blocks, place);
     if (*block)
         return FOUND;
-    if (!(atomic_load(&page->flags) & PAGE_CODE))
+    if (!is_code(blocks, place->page) ||
+        (place->page2 != BLOCK_ONE_PAGE && !is_code(blocks, place->page2)))
         return AGAIN;
-    *block = blocks_translate(blocks, gpa - offset, host, offset, cpu->mode);
+    *block = blocks_translate(blocks, place);
     return *block ? FOUND : FULL;
+}
+
+/* The page of RAM to fetch from at `linear`. False: the interpreter has to. */
+static bool fetch_page(struct rec_cpu *cpu, uint64_t linear, uint64_t *gpa, const uint8_t **host,
+                       bool *global)
+{
+    struct walk_result result;
+
+    if ((cpu->mode & REC_MODE_64) ? (uint64_t)((int64_t)(linear << 16) >> 16) != linear
+                                  : linear >> 32 != 0)
+        return false;
+    if (walk_cached(&cpu->walk, &cpu->walks, linear,
+                    WALK_FETCH | (cpu->mode & REC_MODE_USER ? WALK_USER : 0), &result) != WALK_OK)
+        return false;
+    *gpa = result.gpa & ~(PAGE - 1);
+    *host = memory_pointer(&cpu->engine->vm->memory, *gpa, PAGE);
+    *global = *global && result.global;
+    return *host && blocks_page(cpu->engine->blocks, *gpa);
+}
+
+static bool place_at(struct rec_cpu *cpu, uint64_t linear, struct origin *place, bool *global)
+{
+    place->offset = linear & (PAGE - 1);
+    place->mode = cpu->mode;
+    place->page2 = BLOCK_ONE_PAGE;
+    *global = true;
+    if (!fetch_page(cpu, linear, &place->page, &place->bytes, global))
+        return false;
+    return !blocks_crosses(place->bytes, place->offset, cpu->mode) ||
+           fetch_page(cpu, (linear | (PAGE - 1)) + 1, &place->page2, &place->bytes2, global);
 }
 
 /* The block at RIP, made if need be. NULL: the interpreter has to fetch there. */
@@ -264,34 +303,24 @@ static struct block *find(struct rec_cpu *cpu, uint64_t *flushes, bool *global)
 {
     struct engine *engine = cpu->engine;
     uint64_t linear = cpu->state.rip;
-    struct walk_result result;
     struct block *block;
-    const uint8_t *host;
-    struct page *page;
+    struct origin place;
     enum found found;
 
-    if ((cpu->mode & REC_MODE_64) ? (uint64_t)((int64_t)(linear << 16) >> 16) != linear
-                                  : linear >> 32 != 0)
-        return NULL;
-    if (walk_cached(&cpu->walk, &cpu->walks, linear,
-                    WALK_FETCH | (cpu->mode & REC_MODE_USER ? WALK_USER : 0), &result) != WALK_OK)
-        return NULL;
-    host = memory_pointer(&engine->vm->memory, result.gpa & ~(PAGE - 1), PAGE);
-    page = blocks_page(engine->blocks, result.gpa);
-    if (!host || !page)
+    if (!place_at(cpu, linear, &place, global))
         return NULL;
     do {
-        if (!(atomic_load(&page->flags) & PAGE_CODE))
-            watch(cpu, page, host);
+        watch(cpu, place.page, place.bytes);
+        if (place.page2 != BLOCK_ONE_PAGE)
+            watch(cpu, place.page2, place.bytes2);
         host_mutex_lock(engine->lock);
-        found = find_locked(cpu, page, result.gpa, host, &block);
+        found = find_locked(cpu, &place, &block);
         *flushes = engine->blocks->flushes;
         host_mutex_unlock(engine->lock);
         if (found == FULL)
             flush_cache(cpu);
     } while (found != FOUND);
     cpu->page = linear & ~(PAGE - 1);
-    *global = result.global;
     return block;
 }
 
@@ -303,7 +332,7 @@ static void chain(struct rec_cpu *cpu, const struct block *block)
 
     host_mutex_lock(cpu->engine->lock);
     from = blocks_at(blocks, cpu->site);
-    if (from && !from->dead && !block->dead && from->page == block->page &&
+    if (from && block->page2 == BLOCK_ONE_PAGE && !from->dead && !block->dead && from->page == block->page &&
         from->mode == block->mode && blocks->flushes == cpu->flushes) {
         struct emit e = blocks->emit;
         uint32_t to = cpu->exit == REC_EXIT_CHAIN_DIRECT ? block->direct : block->entry;
@@ -490,6 +519,25 @@ static bool in_lockstep(struct rec_cpu *cpu, const struct block *block)
     return cpu->exit == REC_EXIT_INTERPRET ? step(cpu) : false;
 }
 
+/* The quick way: what the view's jump table knows of RIP. NULL: to be looked for. */
+static struct block *find_quickly(struct rec_cpu *cpu)
+{
+    struct blocks *blocks = cpu->engine->blocks;
+    uint64_t rip = cpu->state.rip;
+    unsigned index = blocks_jump_index(blocks, rip);
+    struct block *block;
+
+    if (cpu->view->jump_tag[index] != rip)
+        return NULL;
+    block = &blocks->block[cpu->view->jump_block[index]];
+    return block->dead ? NULL : block;
+}
+
+static bool after_block(struct rec_cpu *cpu)
+{
+    return cpu->exit == REC_EXIT_INTERPRET && !must_leave(cpu) ? step(cpu) : false;
+}
+
 /* From one exit of translated code to the next. True: the vCPU has to do something. */
 static bool go_on(struct rec_cpu *cpu)
 {
@@ -498,6 +546,18 @@ static bool go_on(struct rec_cpu *cpu)
     struct block *block;
     bool global = false;
 
+    if (!engine->lockstep && cpu->exit != REC_EXIT_CHAIN_DIRECT &&
+        cpu->exit != REC_EXIT_CHAIN_ENTRY) {
+        go_inside(cpu);
+        block = find_quickly(cpu);
+        if (block) {
+            cpu->flushes = engine->blocks->flushes;
+            cpu->page = cpu->state.rip & ~(PAGE - 1);
+            enter(cpu, block);
+            return after_block(cpu);
+        }
+        atomic_store(&cpu->inside, 0);
+    }
     block = find(cpu, &flushes, &global);
     if (!block)
         return step(cpu);
@@ -514,9 +574,10 @@ static bool go_on(struct rec_cpu *cpu)
     }
     cpu->flushes = flushes;
     view_enter_jump(cpu->view, blocks_jump_index(engine->blocks, cpu->state.rip), cpu->state.rip,
-                    blocks_address(engine->blocks, block->code), global);
+                    blocks_address(engine->blocks, block->code),
+                    (uint32_t)(block - engine->blocks->block), global);
     enter(cpu, block);
-    return cpu->exit == REC_EXIT_INTERPRET && !must_leave(cpu) ? step(cpu) : false;
+    return after_block(cpu);
 }
 
 bool run_vcpu(struct engine *engine, unsigned n)

@@ -135,6 +135,64 @@ static uint32_t string_argument(const struct unit *u)
            (i->segment == SEG_FS ? REC_STRING_FS : i->segment == SEG_GS ? REC_STRING_GS : 0);
 }
 
+/* MOV from a segment register to a general one: as wide as it is. */
+static void read_segment(struct translation *t, const struct unit *u)
+{
+    static const int32_t selector[] = {AT(state.es.sel), AT(state.cs.sel), AT(state.ss.sel),
+                                       AT(state.ds.sel), AT(state.fs.sel), AT(state.gs.sel)};
+    struct emit *e = t->e;
+    unsigned to = u->insn.rm;
+
+    emit_op(e, (struct op){.map = 1, .byte = 0xb7}, R14, rm_mem(RSP, selector[u->insn.reg]));
+    if (u->insn.opsize == 2)
+        emit_op(e, (struct op){.byte = 0x89, .opsize = true}, R14,
+                in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)));
+    else
+        emit_store(e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
+}
+
+static void read_cr2(struct translation *t, const struct unit *u)
+{
+    unsigned to = u->insn.rm;
+
+    emit_load(t->e, R14, rm_mem(RSP, AT(state.cr2)));
+    emit_store(t->e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
+}
+
+/* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, by modrm.reg. */
+static void base(struct translation *t, const struct unit *u)
+{
+    struct emit *e = t->e;
+    unsigned reg = u->insn.rm;
+    bool wide = u->insn.opsize == 8;
+    int32_t at = u->insn.modrm >> 3 & 1 ? AT(state.gs.base) : AT(state.fs.base);
+    struct rm gpr = in_memory(reg) ? gpr_slot(reg) : rm_reg(host_reg(reg));
+    struct cold *c;
+
+    if (!(u->insn.modrm >> 4 & 1)) {
+        emit_op(e, wide ? OP64(0x8b) : OP32(0x8b), R14, rm_mem(RSP, at));
+        emit_store(e, gpr, R14);
+        return;
+    }
+    flags_give_up(t, FLAG_ALL);
+    emit_op(e, wide ? OP64(0x8b) : OP32(0x8b), R14, gpr);
+    emit_mov(e, R15, R14); // canonical?
+    emit_op_imm(e, OP64(0xc1), 4, rm_reg(R15), 16, 1);
+    emit_op_imm(e, OP64(0xc1), 7, rm_reg(R15), 16, 1);
+    emit_op(e, OP64(0x3b), R15, rm_reg(R14));
+    c = &t->cold[t->cold_count++];
+    *c = (struct cold){.what = COLD_INTERPRET, .offset = u->offset,
+                       .jump = emit_jcc_later(e, CC_NE)};
+    emit_store(e, rm_mem(RSP, at), R14);
+}
+
+static void fence(struct translation *t, const struct unit *u)
+{
+    emit_byte(t->e, 0x0f);
+    emit_byte(t->e, 0xae);
+    emit_byte(t->e, u->insn.modrm);
+}
+
 void system_emit(struct translation *t, const struct unit *u)
 {
     switch (u->class) {
@@ -147,6 +205,10 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_SWAPGS: swapgs(t); break;
     case INSN_DF:     direction(t, u); break;
     case INSN_STRING: call_helper(t, u, rec_string, string_argument(u)); break;
+    case INSN_FENCE:  fence(t, u); break;
+    case INSN_READ_SEGMENT: read_segment(t, u); break;
+    case INSN_READ_CR2: read_cr2(t, u); break;
+    case INSN_BASE:   base(t, u); break;
     case INSN_RDTSC:  call_helper(t, u, rec_rdtsc, 0); break;
     default:          break;
     }

@@ -10,10 +10,11 @@
 static bool decode_at(const struct translation *t, unsigned offset, struct insn *insn)
 {
     uint8_t bytes[INSN_MAX + 1] = {0};
-    unsigned left = PAGE_BYTES - offset, size = left < INSN_MAX ? left : INSN_MAX;
+    unsigned left = PAGE_BYTES - offset, size = left < INSN_MAX && !t->bytes2 ? left : INSN_MAX;
 
     for (unsigned i = 0; i < size; i++)
-        bytes[i] = t->bytes[offset + i];
+        bytes[i] = offset + i < PAGE_BYTES ? t->bytes[offset + i]
+                                           : t->bytes2[offset + i - PAGE_BYTES];
     return decode(bytes, size, t->code_size, insn) == DECODE_OK;
 }
 
@@ -49,6 +50,23 @@ static enum insn_class class_of_01(const struct insn *i)
            : i->modrm == 0xf8 ? INSN_SWAPGS : INSN_INTERPRET;
 }
 
+/* 0F AE without memory: fences, and with F3 the bases of FS and GS. */
+static enum insn_class class_of_ae(const struct insn *i)
+{
+    unsigned reg = i->modrm >> 3 & 7;
+
+    if (i->prefixes & INSN_REP)
+        return reg < 4 ? INSN_BASE : INSN_INTERPRET;
+    return reg >= 5 && !(i->prefixes & (INSN_REPNE | INSN_OPSIZE)) ? INSN_FENCE : INSN_INTERPRET;
+}
+
+static bool is_bit_string(const struct insn *i)
+{
+    unsigned op = i->opcode;
+
+    return i->memory && (op == 0xa3 || op == 0xab || op == 0xb3 || op == 0xbb);
+}
+
 static enum insn_class class_by_opcode(const struct insn *i)
 {
     unsigned op = i->opcode;
@@ -56,6 +74,12 @@ static enum insn_class class_by_opcode(const struct insn *i)
     if (i->map == MAP_0F) {
         if (op >= 0x80 && op <= 0x8f)
             return INSN_JCC;
+        if (op == 0x20 && i->reg == 2)
+            return INSN_READ_CR2;
+        if (op == 0xae && !i->memory)
+            return class_of_ae(i);
+        if (is_bit_string(i))
+            return INSN_BIT;
         if (op == 0x31)
             return INSN_RDTSC;
         if (op == 0x01 && !i->memory)
@@ -71,6 +95,7 @@ static enum insn_class class_by_opcode(const struct insn *i)
     case 0x70 ... 0x7f: return INSN_JCC;
     case 0x90: return i->rex & 1 ? INSN_COPY : INSN_NOP;
     case 0xc2: case 0xc3: return INSN_RET;
+    case 0x8c: return i->memory || i->reg > SEG_GS ? INSN_INTERPRET : INSN_READ_SEGMENT;
     case 0x9c: return INSN_PUSHF;
     case 0x9d: return INSN_POPF;
     case 0xa4: case 0xa5: case 0xaa: case 0xab: return INSN_STRING;
@@ -106,6 +131,14 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
                    ? INSN_COPY : INSN_INTERPRET;
     if (class == INSN_STRING || class == INSN_DF)
         return i->addrsize == t->code_size || class == INSN_DF ? class : INSN_INTERPRET;
+    if (class == INSN_FENCE || class == INSN_READ_SEGMENT)
+        return class;
+    if (class == INSN_BASE)
+        return t->mode & REC_MODE_BASES ? class : INSN_INTERPRET;
+    if (class == INSN_BIT)
+        return copy_can_bit(t, u) ? class : INSN_INTERPRET;
+    if (class == INSN_READ_CR2)
+        return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_CLI || class == INSN_STI)
@@ -174,7 +207,7 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
             return pending == FLAG_ALL ? BLOCK_FLAGS_DEAD : BLOCK_FLAGS_HOST;
         if (flags_read_by(&u) & pending)
             return BLOCK_FLAGS_HOST;
-        if (u.class == INSN_COPY) {
+        if (u.class == INSN_COPY || u.class == INSN_BIT) {
             if (u.effects.touched && !(u.effects.touched & ~u.effects.written))
                 pending &= ~(unsigned)u.effects.written;
             else if (u.effects.touched)
@@ -208,7 +241,7 @@ static unsigned take_units(struct translation *t)
 {
     unsigned offset = t->block->first;
 
-    while (t->count < BLOCK_INSNS) {
+    while (t->count < (t->bytes2 ? 1 : BLOCK_INSNS)) {
         struct unit *u = &t->unit[t->count];
 
         if (!look_at(t, (int32_t)offset, u))
@@ -247,7 +280,7 @@ static void find_live(struct translation *t, unsigned end)
         struct unit *u = &t->unit[n];
 
         u->live_after = (uint16_t)live;
-        if (u->class == INSN_COPY)
+        if (u->class == INSN_COPY || u->class == INSN_BIT)
             live &= ~(unsigned)u->effects.written;
         if (u->class == INSN_POPF)
             live = 0;
@@ -294,8 +327,10 @@ static void emit_unit(struct translation *t, const struct unit *u)
         break;
     case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
     case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:
+    case INSN_FENCE: case INSN_READ_SEGMENT: case INSN_READ_CR2: case INSN_BASE:
         system_emit(t, u);
         break;
+    case INSN_BIT:   copy_bit(t, u); break;
     case INSN_COPY:  copy_emit(t, u); break;
     case INSN_PUSH:  flow_push(t, u); break;
     case INSN_POP:   flow_pop(t, u); break;
@@ -318,13 +353,23 @@ static void emit_traps(struct translation *t)
     }
 }
 
+/* What comes is no instruction, or one that reaches into the next page: a block of its own. */
+static void end_of_page(struct translation *t, unsigned end)
+{
+    if (t->count && blocks_crosses(t->bytes, end, t->mode))
+        flow_table(t, (int32_t)end);
+    else
+        flow_interpret(t, end);
+}
+
 static void begin(struct translation *t, struct blocks *blocks, struct block *block,
-                  const uint8_t *bytes)
+                  const struct origin *place)
 {
     t->e = &blocks->emit;
     t->blocks = blocks;
     t->block = block;
-    t->bytes = bytes;
+    t->bytes = place->bytes;
+    t->bytes2 = place->page2 == BLOCK_ONE_PAGE ? NULL : place->bytes2;
     t->mode = block->mode;
     t->code_size = block->mode & REC_MODE_64 ? 8 : 4;
     t->count = t->cold_count = t->trap_count = 0;
@@ -332,13 +377,13 @@ static void begin(struct translation *t, struct blocks *blocks, struct block *bl
     block->end = block->first;
 }
 
-bool translate(struct blocks *blocks, struct block *block, const uint8_t *bytes)
+bool translate(struct blocks *blocks, struct block *block, const struct origin *place)
 {
     struct translation *t = blocks->translation;
     unsigned end;
     bool ended;
 
-    begin(t, blocks, block, bytes);
+    begin(t, blocks, block, place);
     end = take_units(t);
     ended = t->count && t->unit[t->count - 1].class >= INSN_JMP;
     block->flags = (uint8_t)translate_flags_wanted(t, block->first);
@@ -347,7 +392,7 @@ bool translate(struct blocks *blocks, struct block *block, const uint8_t *bytes)
     for (unsigned n = 0; n < t->count; n++)
         emit_unit(t, &t->unit[n]);
     if (!ended && t->count < BLOCK_INSNS && end < PAGE_BYTES)
-        flow_interpret(t, end); // what comes is no instruction of this page alone
+        end_of_page(t, end);
     else if (!ended)
         flow_jump(t, (int32_t)end, (int32_t)end - 1);
     flow_cold(t);

@@ -19,7 +19,7 @@
 enum insn_class {
     INSN_COPY, INSN_NOP, INSN_PUSH, INSN_POP, INSN_LEAVE,
     INSN_STRING, INSN_CLI, INSN_STI, INSN_PUSHF, INSN_POPF, INSN_STAC, INSN_CLAC, INSN_SWAPGS,
-    INSN_DF, INSN_RDTSC,
+    INSN_DF, INSN_RDTSC, INSN_FENCE, INSN_READ_SEGMENT, INSN_READ_CR2, INSN_BASE, INSN_BIT,
     INSN_JCC,
     /* These end a block. */
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
@@ -41,6 +41,7 @@ struct ea {
     bool    narrow;       // 32-bit address
     int32_t disp;         // RIP's included: from the page
     int32_t segment_base; // where it is, from host RSP; 0: none
+    bool    kept;         // it has been computed already, into rec_cpu.address
 };
 
 /* Code behind the block. */
@@ -66,6 +67,7 @@ struct translation {
     const struct blocks *blocks;
     struct block *block;
     const uint8_t *bytes;     // the page's
+    const uint8_t *bytes2;    // of the next page, if this is for one instruction in both; or NULL
     unsigned mode;            // REC_MODE_*
     unsigned code_size;       // 4, 8
     unsigned count;
@@ -110,6 +112,9 @@ struct rm operand_free_r14(struct translation *t, struct rm rm);
 /* Can this form be copied? */
 bool copy_can(const struct unit *u);
 void copy_emit(struct translation *t, const struct unit *u);
+/* BT and its like on a bit string in memory, the bit's number in a register. */
+bool copy_can_bit(const struct translation *t, const struct unit *u);
+void copy_bit(struct translation *t, const struct unit *u);
 
 /* system.c: RFLAGS, privileged registers, and what a C function does */
 void system_emit(struct translation *t, const struct unit *u);
@@ -130,6 +135,7 @@ void flow_leave(struct translation *t, const struct unit *u);
 void flow_jcc(struct translation *t, const struct unit *u);
 void flow_end(struct translation *t, const struct unit *u);   // a class that ends a block
 void flow_interpret(struct translation *t, unsigned offset);  // leave for the interpreter
+void flow_table(struct translation *t, int32_t offset);        // to a place by the jump table
 void flow_jump(struct translation *t, int32_t offset, int32_t from); // to a known place, from `from`
 /* The checked places where a push stores and a pop loads; the former does not use R14. */
 struct rm flow_push_slot(struct translation *t, const struct unit *u);

@@ -4,7 +4,8 @@
 
 #include "lib/bytes.h"
 
-#define PAGE 4096ull
+#define PAGE    4096ull
+#define LONGEST 15u // instruction
 
 /* The regions of large pages (2 and 4 MiB) and of those of 1 GiB, as numbers in one filter. */
 #define LARGE(linear) ((linear) >> 22)
@@ -141,7 +142,8 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
         e->write = page;
 }
 
-void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code, bool global)
+void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,
+                     uint32_t block, bool global)
 {
     if (view->jumps_used_count < VIEW_USED)
         view->jumps_used[view->jumps_used_count] = (uint16_t)index;
@@ -149,6 +151,8 @@ void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_
         view->jumps_used_count++;
     view->jump_tag[index] = linear;
     view->jump_to[index] = code;
+    view->jump_block[index] = block;
     view->local_jumps |= !global;
     bloom_set(view->jump_pages, linear >> 12);
+    bloom_set(view->jump_pages, (linear + LONGEST - 1) >> 12); // where its code may reach into
 }

@@ -36,6 +36,7 @@ struct view {
     uint64_t jump_to[VIEW_JUMPS];  // host code; where nothing is known, of a stub that leaves
     /* Not used by translated code. */
     uint64_t unknown;              // that stub
+    uint32_t jump_block[VIEW_JUMPS]; // number of the block, for the dispatcher
     uint16_t pcid;
     bool     live;                 // may hold something
     uint32_t mode;                 // REC_MODE_* of the jumps
@@ -68,6 +69,6 @@ void view_unwrite(struct view *view, uint64_t host);
 void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
                 unsigned page_bits);
 void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,
-                     bool global);
+                     uint32_t block, bool global);
 
 #endif
