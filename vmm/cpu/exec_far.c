@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handlers: far transfers (SDM volume 3, 5.8; volume 2, JMP, CALL, RET, IRET). Call gates and task
- * switches are not executed (INTERP_UNSUPPORTED).
+ * Handlers: far transfers (SDM volume 3, 5.8; volume 2, JMP, CALL, RET, IRET). Gates are in
+ * exec_gate.c.
  */
 #include "vmm/cpu/exec.h"
 
-#include "vmm/cpu/segment.h"
+#include "vmm/cpu/gate.h"
 
 static enum interp_status bad_selector(struct interp *c, enum exception vector, uint16_t selector)
 {
@@ -27,10 +27,8 @@ static enum interp_status check_code(struct interp *c, uint16_t selector, unsign
         return exec_gp0(c);
     TRY(segment_descriptor(c, selector, &d));
     segment_unpack(selector, d.raw, s);
-    if (!(s->attr & CPU_SEG_S)) // a gate or task for JMP and CALL, an error for the others
-        return returning ? bad_selector(c, EXCEPTION_GP, selector) : INTERP_UNSUPPORTED;
     dpl = s->attr >> 5 & 3;
-    if (!(s->attr & 8) || (s->attr & 4 ? dpl > cpl : dpl != cpl || (!returning && rpl > cpl)))
+    if (!(s->attr & CPU_SEG_S) || !(s->attr & 8) || (s->attr & 4 ? dpl > cpl : dpl != cpl || (!returning && rpl > cpl)))
         return bad_selector(c, EXCEPTION_GP, selector);
     if ((c->state->efer & EFER_LMA) && (s->attr & CPU_SEG_L) && (s->attr & CPU_SEG_DB))
         return bad_selector(c, EXCEPTION_GP, selector);
@@ -66,6 +64,13 @@ static enum interp_status transfer(struct interp *c, uint16_t selector, uint64_t
 
     offset &= alu_mask(c->insn.opsize);
     if (exec_protected(c)) {
+        if (selector & 0xfffc) {
+            struct descriptor d;
+
+            TRY(segment_descriptor(c, selector, &d));
+            if (!(d.raw >> 40 & CPU_SEG_S))
+                return gate_transfer(c, selector, &d, call);
+        }
         TRY(check_code(c, selector, c->cpl, false, &s));
     } else {
         s.sel = selector;

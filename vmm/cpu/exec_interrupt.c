@@ -7,7 +7,7 @@
 #include "vmm/cpu/deliver.h"
 #include "vmm/cpu/exec.h"
 
-#include "vmm/cpu/segment.h"
+#include "vmm/cpu/gate.h"
 
 #define GATE_TASK      5u
 #define GATE_INTERRUPT 6u // bit 0: a trap gate, bit 3: 32 or 64 bits
@@ -32,13 +32,6 @@ struct gate {
     unsigned ist;  // long mode: 1 to 7, another stack
     unsigned size; // of what is pushed: 2, 4, 8
     bool present;
-};
-
-/* What changes when the handler is entered, put back if a push faults. */
-struct saved {
-    struct cpu_segment ss;
-    uint64_t rsp;
-    uint8_t mode, cpl;
 };
 
 static enum interp_status interrupt_real(struct interp *c, unsigned vector)
@@ -149,52 +142,6 @@ static enum interp_status load_code(struct interp *c, const struct gate *g, stru
     return INTERP_DONE;
 }
 
-/* A stack pointer of the TSS (SDM volume 3, 7.2.1, 7.6 and 7.7). */
-static enum interp_status read_task_stack(struct interp *c, unsigned cpl, unsigned ist,
-                                          uint64_t *sp, uint64_t *ss)
-{
-    const struct cpu_segment *tr = &c->state->tr;
-    unsigned width = long_mode(c) ? 8 : tr->attr & 8 ? 4 : 2;
-    unsigned at = width == 8 ? (ist ? 36 + 8 * ist - 8 : 4 + 8 * cpl) : width + 2 * width * cpl;
-
-    exec_need(c, CPU_TRLDTR);
-    if (at + (width == 8 ? 8 : width + 2) - 1 > tr->limit)
-        return exec_fault_code(c, EXCEPTION_TS, tr->sel & 0xfffcu);
-    TRY(read_implicit(c, tr->base + at, width, sp));
-    if (width != 8)
-        TRY(read_implicit(c, tr->base + at + width, 2, ss));
-    return INTERP_DONE;
-}
-
-/* The stack of an inner level, into the state. In long mode SS becomes null. */
-static enum interp_status enter_stack(struct interp *c, unsigned cpl, unsigned ist)
-{
-    uint64_t sp = 0, selector = cpl;
-    struct cpu_segment s = {.sel = (uint16_t)cpl, .attr = (uint16_t)(cpl << 5)};
-    struct descriptor d;
-
-    TRY(read_task_stack(c, cpl, ist, &sp, &selector));
-    if (!long_mode(c)) {
-        uint32_t code = selector & 0xfffcu;
-
-        if (code == 0)
-            return exec_fault_code(c, EXCEPTION_TS, 0);
-        TRY(segment_descriptor(c, (uint16_t)selector, &d));
-        segment_unpack((uint16_t)selector, d.raw, &s);
-        if ((s.attr & 0x1a) != 0x12 || (s.attr >> 5 & 3u) != cpl || (selector & 3) != cpl)
-            return exec_fault_code(c, EXCEPTION_TS, code);
-        if (!(s.attr & CPU_SEG_P))
-            return exec_fault_code(c, EXCEPTION_SS, code);
-        TRY(segment_mark(c, &d, 1ull << 40));
-        s.attr |= 1;
-    }
-    if (cpl != c->cpl || !long_mode(c))
-        c->state->ss = s;
-    c->cpl = (uint8_t)cpl;
-    c->state->gpr[CPU_RSP] = sp;
-    return INTERP_DONE;
-}
-
 /* From virtual-8086 mode the data segments go on the stack and become null. */
 static enum interp_status push_virtual8086(struct interp *c)
 {
@@ -212,7 +159,7 @@ static enum interp_status push_frame(struct interp *c, const struct delivery *d,
     uint64_t ss = c->state->ss.sel, rsp = c->state->gpr[CPU_RSP];
 
     if (inner || g->ist)
-        TRY(enter_stack(c, cpl, g->ist));
+        TRY(gate_enter_stack(c, cpl, g->ist));
     if (long_mode(c)) {
         c->mode = 8;
         c->state->gpr[CPU_RSP] &= ~15ull;
@@ -240,7 +187,7 @@ static void clear_data_segments(struct interp *c)
 static enum interp_status interrupt_protected(struct interp *c, const struct delivery *d)
 {
     bool virtual8086 = exec_virtual8086(c);
-    struct saved saved;
+    struct gate_saved saved;
     struct cpu_segment code;
     struct gate g = {0};
     enum interp_status status;
@@ -254,13 +201,10 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
     if ((code.attr & CPU_SEG_L) && (uint64_t)((int64_t)(g.offset << 16) >> 16) != g.offset)
         return exec_gp0(c);
     exec_change(c, CPU_CSSS);
-    saved = (struct saved){c->state->ss, c->state->gpr[CPU_RSP], c->mode, c->cpl};
+    saved = gate_save(c);
     status = push_frame(c, d, &g, cpl, virtual8086);
     if (status != INTERP_DONE) {
-        c->state->ss = saved.ss;
-        c->state->gpr[CPU_RSP] = saved.rsp;
-        c->mode = saved.mode;
-        c->cpl = saved.cpl;
+        gate_restore(c, &saved);
         return status;
     }
     if (virtual8086)
