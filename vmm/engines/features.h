@@ -19,8 +19,8 @@
      1ull << 27 | 1ull << 62)
 
 /* For struct engine_ops; the count is also known where it is used as a constant. */
-#define SOFTWARE_FEATURES 9u
-extern const struct cpuid_override software_features[];
+#define SOFTWARE_FEATURES 8u
+extern const struct cpuid_override software_features[SOFTWARE_FEATURES];
 extern const size_t software_feature_count;
 
 #endif
