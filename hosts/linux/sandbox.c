@@ -123,14 +123,15 @@ bool sandbox_restrict(const int *files, unsigned count, int *landlock, char *err
 
 /*
  * What the threads do while the guest runs, what ends them, what the C library needs for it, and
- * (nanosleep, gettimeofday) what the thread sanitizer's own thread does.
+ * (nanosleep, gettimeofday) what the thread sanitizer's own thread does, and (sched_getaffinity)
+ * the address sanitizer in a thread that begins.
  */
 static const int allowed[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close),
     SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(timerfd_settime),
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(gettimeofday),
-    SCMP_SYS(nanosleep), SCMP_SYS(getrusage),
+    SCMP_SYS(nanosleep), SCMP_SYS(getrusage), SCMP_SYS(sched_getaffinity),
     SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
     SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(getpid), SCMP_SYS(gettid),

@@ -27,4 +27,5 @@ const struct cpuid_override software_features[] = {
 };
 
 const size_t software_feature_count = sizeof software_features / sizeof software_features[0];
-_Static_assert(sizeof software_features / sizeof software_features[0] == SOFTWARE_FEATURES, "as many as it says");
+_Static_assert(sizeof software_features / sizeof software_features[0] == SOFTWARE_FEATURES,
+               "as many as the header says");
