@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length; what
+ * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length and operands; what
  * Zydis refuses may only be accepted where the table does not judge (encodings of the vector maps,
  * x87, and reserved forms that are counted). Random and structured bytes, 16-, 32- and 64-bit code.
  */
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
 #include "vmm/cpu/decode.h"
+#include "zydis.h"
 
-#include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SIZE 24u
 
 struct counts {
-    unsigned long agreed, refused_by_both, accepted_only_here, wrong;
+    unsigned long operands, agreed, refused_by_both, accepted_only_here, wrong;
 };
 
 static void show(const char *what, const uint8_t *bytes, unsigned mode, unsigned here,
@@ -69,7 +69,14 @@ static void compare(const ZydisDecoder *zydis, const uint8_t *bytes, unsigned mo
         if (c->wrong++ < 40)
             show("not short", bytes, mode, ours.length, theirs.length);
     } else if (known) {
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+
         c->agreed++;
+        const char *difference =
+            ZYAN_SUCCESS(ZydisDecoderDecodeOperands(zydis, &context, &theirs, operands, theirs.operand_count))
+                ? zydis_difference(&ours, mode, &theirs, operands) : "no operands";
+        if (difference && c->operands++ < 40)
+            tap_note("%s: %s", ZydisMnemonicGetString(theirs.mnemonic), difference), show("operands", bytes, mode, ours.length, theirs.length);
     } else if (status == DECODE_OK) {
         if (ours.map >= MAP_V1 || (ours.map == MAP_1 && (ours.opcode & 0xf8) == 0xd8) ||
             (ours.map == MAP_0F && ours.opcode == 0x0f) || judged_later(&ours))
@@ -164,6 +171,7 @@ static void test_mode(unsigned mode, uint64_t *r)
              8 * mode, c.agreed, c.refused_by_both, c.accepted_only_here);
     ok(c.wrong == 0, "%u-bit code: what Zydis decodes has the same length here (%lu)", 8 * mode,
        c.agreed);
+    ok(c.operands == 0, "%u-bit code: operands are the same (%lu differ)", 8 * mode, c.operands);
     ok(c.accepted_only_here == 0, "%u-bit code: nothing is accepted that Zydis refuses", 8 * mode);
 }
 

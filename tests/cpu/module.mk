@@ -3,7 +3,7 @@
 cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests/unit/tap.c,vmmcpu g,\
     vmm lib tests/cpu tests/unit,$(2)))
 
-$(call cpu-unit-test,length,-lZydis)
+$(call cpu-unit-test,length,-lZydis,tests/cpu/zydis.c)
 
 $(call cpu-unit-test,differential,,tests/cpu/native.c tests/cpu/values.c)
 $(foreach t,mmio walk faults gates vector deliver tlb fuzz,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
