@@ -89,6 +89,8 @@ static enum vmm_status build_devices(struct vm *vm)
     vm->board.reset = reset_wire;
     vm->board.debug_exit = debug_exit;
     vm->board.context = vm;
+    vm->board.post_port = vm->config.post_port;
+    vm->board.log_post = vm->config.log_post;
     TRY(board_init(&vm->board, &vm->ports, vm->lock, vm->host, vm->config.debug_exit_port));
     TRY(pvpanic_init(&vm->pvpanic, &vm->ports, vm->lock, vm->host));
     TRY(pm_init(&vm->pm, &vm->ports, vm->lock, &vm->clock, &vm->irqs, power_off, vm));
@@ -97,6 +99,8 @@ static enum vmm_status build_devices(struct vm *vm)
                   HOST_CONSOLE_COM1, 0x3f8, 4));
     TRY(uart_init(&vm->uart[1], &vm->ports, vm->lock, &vm->clock, &vm->irqs, vm->host,
                   HOST_CONSOLE_COM2, 0x2f8, 3));
+    if (vm->config.bios.size)
+        TRY(rom_init(&vm->rom, &vm->mmio, vm->config.bios.data, vm->config.bios.size));
     if (vm->config.hpet)
         TRY(hpet_init(&vm->hpet, &vm->mmio, vm->lock, &vm->clock, &vm->irqs, &vm->pit.irq,
                       &vm->rtc.irq));
@@ -182,6 +186,12 @@ bool machine_boot(struct vm *vm)
         .module_count = vm->config.initrd.size ? 1 : 0,
     };
 
+    if (vm->config.bios.size) {
+        if (rom_shadow(&vm->rom, &vm->memory))
+            return true;
+        vm_log(vm, "boot: no RAM for the ROM below 1 MiB");
+        return false;
+    }
     if (install_firmware(vm, &request.rsdp) != VMM_OK) {
         vm_log(vm, "boot: the firmware tables do not fit");
         return false;

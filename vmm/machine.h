@@ -13,6 +13,7 @@
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/devices/board.h"
+#include "vmm/devices/rom.h"
 #include "vmm/devices/hpet.h"
 #include "vmm/devices/i8042.h"
 #include "vmm/devices/ioapic.h"
@@ -48,6 +49,7 @@ struct vm {
     struct rtc rtc;
     struct i8042 kbc;
     struct board board;
+    struct rom rom;
     struct pvpanic pvpanic;
     struct pm pm;
     struct pci pci;

@@ -74,7 +74,7 @@ void vcpu_power_on(struct vcpu *vcpu)
     s->intercepts = 0;
     s->tsc_offset = vcpu->vm->clock.offset + vcpu->lapic.tsc_skew;
     vcpu->activity = vcpu->id == 0 ? VCPU_RUNNING : VCPU_WAIT_SIPI;
-    if (vcpu->id == 0)
+    if (vcpu->id == 0 && !vcpu->vm->config.bios.size)
         entry_apply(&vcpu->vm->boot.entry, s);
 }
 

@@ -33,12 +33,15 @@ struct vm_image {
 struct vm_config {
     uint64_t memory;          // bytes
     unsigned vcpus;           // 1 .. VM_VCPUS_MAX
-    struct vm_image kernel;   // bzImage or ELF
+    struct vm_image kernel;   // bzImage or ELF; size 0: none, with `bios`
+    struct vm_image bios;     // a ROM (vmm/devices/rom.h) to start from instead; size 0: none
     struct vm_image initrd;   // or the first module; size 0: none
     const char *command_line; // may be NULL
     bool hpet;
     bool end_on_reset;        // a guest reset ends the VM with VM_END_RESET; else it starts again
     uint16_t debug_exit_port; // isa-debug-exit, 0: none
+    uint16_t post_port;       // of self test codes; 0: 80h
+    bool log_post;            // self test codes go to the log
     uint32_t watchdog_ms;     // report a vCPU that long without exits and interrupts; 0: never
 };
 

@@ -13,6 +13,7 @@
 
 const char options_usage[] =
     "usage: graft run --kernel FILE [options]   run a virtual machine\n"
+    "       graft run --bios FILE [options]     the same from a ROM\n"
     "       graft run --help                    its options\n"
     "       graft --version\n"
     "       graft --help\n";
@@ -22,6 +23,7 @@ const char options_run_usage[] =
     "Runs a PC with the terminal as its first serial port. Ctrl-A x ends it, Ctrl-A h lists more.\n"
     "\n"
     "  --kernel FILE      what is booted: bzImage, or ELF by Multiboot 1, Multiboot 2 or PVH\n"
+    "  --bios FILE        a ROM of 64 KiB to 16 MiB instead of a kernel, from its reset vector\n"
     "  --initrd FILE      its initial RAM disk, or the first module\n"
     "  --append STRING    its command line, such as 'console=ttyS0'\n"
     "  --memory SIZE      such as 512M or 2G (default 256M)\n"
@@ -30,6 +32,7 @@ const char options_run_usage[] =
     "  --hpet             with an HPET\n"
     "  --watchdog MS      report a CPU that makes no progress for so many milliseconds\n"
     "  --debug-exit PORT  a device that ends the machine when the guest writes to it\n"
+    "  --post-port PORT   where self test codes come (default 0x80); --verbose shows a ROM's\n"
     "  --on-reset WHAT    restart or end (default restart)\n"
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
     "  --stats            at the end, say what it took\n"
@@ -113,26 +116,28 @@ static bool set_reset(struct options *options, const char *name, const char *val
     return good;
 }
 
-static bool set_debug_exit(struct options *options, const char *name, const char *value)
+static bool set_port(struct options *options, const char *name, const char *value,
+                     uint16_t *result)
 {
     uint32_t port = 0;
     bool good = set_number(options, name, value, 1, 0xffff, &port);
 
-    options->debug_exit = (uint16_t)port;
+    *result = (uint16_t)port;
     return good;
 }
 
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
+    OPTION_BIOS, OPTION_POST_PORT,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--hpet", "--stats", "--verbose", "--no-sandbox",
-    "--help",
+    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--hpet",
+    "--stats", "--verbose", "--no-sandbox", "--help",
 };
 
 /* value: NULL for those that have none. */
@@ -150,7 +155,9 @@ static bool set_option(struct options *options, enum option option, const char *
     case OPTION_ENGINE:     return set_engine(options, name, value);
     case OPTION_WATCHDOG:
         return set_number(options, name, value, 0, 3600000, &options->watchdog_ms);
-    case OPTION_DEBUG_EXIT: return set_debug_exit(options, name, value);
+    case OPTION_DEBUG_EXIT: return set_port(options, name, value, &options->debug_exit);
+    case OPTION_POST_PORT:  return set_port(options, name, value, &options->post_port);
+    case OPTION_BIOS:       options->bios = value; return true;
     case OPTION_ON_RESET:   return set_reset(options, name, value);
     case OPTION_TIMEOUT:
         return set_number(options, name, value, 1, 1000000, &options->timeout_s);
@@ -196,8 +203,10 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
     for (int at = 2; at < argc;)
         if (!parse_one(options, argc, argv, &at))
             return false;
-    if (options->command == COMMAND_RUN && !options->kernel)
+    if (options->command == COMMAND_RUN && !options->kernel && !options->bios)
         return fail(options, "--kernel is missing: which kernel shall be booted?");
+    if (options->bios && (options->kernel || options->initrd || options->append))
+        return fail(options, "--bios stands without --kernel, --initrd and --append");
     return true;
 }
 

@@ -16,7 +16,8 @@ enum options_engine { ENGINE_AUTO, ENGINE_KVM, ENGINE_RECOMPILER, ENGINE_INTERPR
 
 struct options {
     enum options_command command;
-    const char *kernel;
+    const char *kernel;       // NULL: bios is there
+    const char *bios;         // NULL: kernel is there
     const char *initrd;       // NULL: none
     const char *append;       // NULL: no command line
     uint64_t memory;          // bytes, a multiple of 4 KiB
@@ -25,6 +26,7 @@ struct options {
     uint32_t watchdog_ms;     // 0: none
     uint32_t timeout_s;       // 0: none
     uint16_t debug_exit;      // port; 0: none
+    uint16_t post_port;       // 0: the usual one
     bool hpet, end_on_reset, stats, verbose, no_sandbox;
     uint32_t given;           // the parser's: which options were there
     char error[256];

@@ -44,6 +44,17 @@ static bool load_images(struct run *run)
 {
     const struct options *o = run->options;
 
+    if (o->bios) {
+        if (!image_load(o->bios, &run->config.bios, run->error, sizeof(run->error))) {
+            host_log(&run->host, run->error);
+            return false;
+        }
+        if (rom_size_valid(run->config.bios.size))
+            return true;
+        host_say(&run->host, "cannot use %s: a ROM has 64 KiB to 16 MiB in multiples of 4 KiB, not "
+                             "%zu bytes", o->bios, run->config.bios.size);
+        return false;
+    }
     if (image_load(o->kernel, &run->config.kernel, run->error, sizeof(run->error)) &&
         (!o->initrd ||
          image_load(o->initrd, &run->config.initrd, run->error, sizeof(run->error))))
@@ -63,6 +74,8 @@ static bool make_machine(struct run *run)
     run->config.hpet = o->hpet;
     run->config.end_on_reset = o->end_on_reset;
     run->config.debug_exit_port = o->debug_exit;
+    run->config.post_port = o->post_port;
+    run->config.log_post = o->bios && o->verbose;
     run->config.watchdog_ms = o->watchdog_ms;
     if (!load_images(run) || !host_memory(host, o->memory))
         return false;

@@ -58,6 +58,16 @@ static void all(void)
        options.no_sandbox, "those without a value");
 }
 
+static void bios(void)
+{
+    ok(parse("graft run --bios b --post-port 0x190"), "a ROM is enough");
+    is_str(options.bios, "b", "bios");
+    is_u64(options.post_port, 0x190, "post-port");
+    refuses("graft run --bios b --kernel k", "without --kernel");
+    refuses("graft run --bios b --append a", "without --kernel");
+    refuses("graft run --bios b --post-port 0", "1 to 65535");
+}
+
 static void commands(void)
 {
     ok(parse("graft --help") && options.command == COMMAND_HELP, "--help");
@@ -94,6 +104,7 @@ int main(void)
 {
     defaults();
     all();
+    bios();
     commands();
     wrong();
     return tap_done();

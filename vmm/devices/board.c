@@ -2,6 +2,8 @@
 /* The small ports of a PC's board. */
 #include "vmm/devices/board.h"
 
+#include "lib/format.h"
+
 static const struct device_field fields[] = {
     DEVICE_FIELD(struct board, post, 0), DEVICE_FIELD(struct board, fast_reset, 0),
 };
@@ -25,6 +27,12 @@ static void post_write(void *device, uint64_t offset, unsigned size, uint64_t va
 
     (void)offset;
     (void)size;
+    if (board->log_post && board->post != (uint8_t)value) {
+        char line[24];
+
+        format_string(line, sizeof(line), "post: %02x", (unsigned)value & 0xff);
+        host_log(board->host, line);
+    }
     board->post = (uint8_t)value;
 }
 
@@ -91,6 +99,8 @@ enum vmm_status board_init(struct board *board, struct port_bus *ports, struct h
     board->host = host;
     device_reset(&board->device);
     board->post_range = (struct bus_range){"post", 0x80, 1, 1, NULL, post_read, post_write, board};
+    if (board->post_port)
+        board->post_range.first = board->post_port;
     board->control_range = (struct bus_range){
         "port 92", 0x92, 1, 1, lock, control_read, control_write, board,
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The small ports of a PC's board: 80h (power-on self test code), 92h (fast reset, A20), 402h and
+ * The small ports of a PC's board: 80h or another (power-on self test code), 92h (fast reset, A20), 402h and
  * E9h (debug console), and isa-debug-exit where the configuration asks for it. Under the machine
  * lock, but for the self test code and the debug console.
  */
@@ -23,6 +23,8 @@ struct board {
     void (*reset)(void *context);
     void (*debug_exit)(void *context, uint32_t value);
     void *context;
+    uint16_t post_port; // of self test codes; 0: 80h
+    bool log_post;      // each new code goes to the log
 };
 
 /* exit_port 0: none. */
