@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length and operands; what
+ * The decoder against Zydis: whatever Zydis decodes, decode() must decode to the same length and
+ * operands; what
  * Zydis refuses may only be accepted where the table does not judge (encodings of the vector maps,
  * x87, and reserved forms that are counted). Random and structured bytes, 16-, 32- and 64-bit code.
  */
@@ -72,11 +73,14 @@ static void compare(const ZydisDecoder *zydis, const uint8_t *bytes, unsigned mo
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 
         c->agreed++;
-        const char *difference =
-            ZYAN_SUCCESS(ZydisDecoderDecodeOperands(zydis, &context, &theirs, operands, theirs.operand_count))
-                ? zydis_difference(&ours, mode, &theirs, operands) : "no operands";
-        if (difference && c->operands++ < 40)
-            tap_note("%s: %s", ZydisMnemonicGetString(theirs.mnemonic), difference), show("operands", bytes, mode, ours.length, theirs.length);
+        const char *difference = "no operands";
+        if (ZYAN_SUCCESS(ZydisDecoderDecodeOperands(zydis, &context, &theirs, operands,
+                                                    theirs.operand_count)))
+            difference = zydis_difference(&ours, mode, &theirs, operands);
+        if (difference && c->operands++ < 40) {
+            tap_note("%s: %s", ZydisMnemonicGetString(theirs.mnemonic), difference);
+            show("operands", bytes, mode, ours.length, theirs.length);
+        }
     } else if (status == DECODE_OK) {
         if (ours.map >= MAP_V1 || (ours.map == MAP_1 && (ours.opcode & 0xf8) == 0xd8) ||
             (ours.map == MAP_0F && ours.opcode == 0x0f) || judged_later(&ours))

@@ -36,27 +36,35 @@ static unsigned scale_of(unsigned scale)
     return scale == 8 ? 3 : scale == 4 ? 2 : scale == 2 ? 1 : 0;
 }
 
-static const char *memory_difference(const struct insn *ours, const ZydisDecodedInstruction *theirs, const ZydisDecodedOperand *o)
+static const char *memory_difference(const struct insn *ours, const ZydisDecodedInstruction *theirs,
+                                     const ZydisDecodedOperand *o)
 {
     if (!ours->memory)
         return "a memory operand";
     if (ours->addrsize * 8u != theirs->address_width)
         return "address size";
-    /* Zydis 4.0 takes R13D for a base where SIB says that there is none (SDM volume 2, table 2-3). */
-    bool none = ours->addrsize == 4 && ours->base == INSN_NO_REG && o->mem.base == ZYDIS_REGISTER_R13D;
+    /* Zydis 4.0 takes R13D for a base where SIB says that there is none (SDM volume 2, table 2-3).
+     */
+    bool none =
+        ours->addrsize == 4 && ours->base == INSN_NO_REG && o->mem.base == ZYDIS_REGISTER_R13D;
     if (!none && ours->base != number(o->mem.base))
         return "base";
-    /* Of gathers, which are not executed, decode() does not know that index 4 without REX.X is a register. */
-    bool gather = o->mem.type == ZYDIS_MEMOP_TYPE_VSIB && ours->index == INSN_NO_REG;
+    /* Of gathers, which are not executed, decode() does not know that index 4 without REX.X is a
+     * register, nor EVEX's fifth bit. */
+    bool gather =
+        o->mem.type == ZYDIS_MEMOP_TYPE_VSIB &&
+        (ours->index == INSN_NO_REG || theirs->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX);
     if (!gather && ours->index != number(o->mem.index))
         return "index";
     if (ours->index != INSN_NO_REG && ours->scale != scale_of(o->mem.scale) && ours->addrsize != 2)
         return "scale";
     /* With EVEX a byte is scaled by the operand's size; the table has lengths only there. */
     if (!none && theirs->encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX &&
-        (ours->addrsize == 2 ? (uint16_t)ours->disp != (uint16_t)o->mem.disp.value : ours->disp != o->mem.disp.value))
+        (ours->addrsize == 2 ? (uint16_t)ours->disp != (uint16_t)o->mem.disp.value
+                             : ours->disp != o->mem.disp.value))
         return "displacement";
-    /* LEA, the NOPs and the like have no segment; Zydis takes 3E before an indirect branch for NOTRACK of CET, which we do not offer. */
+    /* LEA, the NOPs and the like have no segment; Zydis takes 3E before an indirect branch for
+     * NOTRACK of CET, which we do not offer. */
     bool notrack = ours->map == MAP_1 && ours->opcode == 0xff && ours->override == SEG_DS + 1;
     if (o->mem.type == ZYDIS_MEMOP_TYPE_MEM && !notrack && ours->segment != segment(o->mem.segment))
         return "segment";
@@ -75,19 +83,28 @@ static unsigned size_of(const struct insn *insn, unsigned mode, unsigned size)
 }
 
 /*
- * Where Zydis names a register by another width than the table does and none is read or written but by both: the selectors of LAR and LSL, what PINSRB and PINSRW take a part of
- * (exec_invpcid() takes INVPCID's type in the mode's width itself), and PEXTRB, PEXTRW, PMOVMSKB and CRC32 zero-extend, MOVSXD's source with a 16-bit destination. UD0, UD1, VMREAD, VMWRITE, INVEPT, INVVPID, MOVDIR64B, ENQCMD, ENQCMDS, ENCODEKEY128 and ENCODEKEY256 are not executed, nor is
- * anything of the reserved NOPs, some of which later extensions took.
+ * Where Zydis names a register by another width than the table does and none is read or written but
+ * by both: the selectors of LAR and LSL, what PINSRB and PINSRW take a part of (exec_invpcid()
+ * takes INVPCID's type in the mode's width itself), and PEXTRB, PEXTRW, EXTRACTPS, PMOVMSKB,
+ * VMOVMSKPD and CRC32 zero-extend, MOVSXD's source with a 16-bit destination. UD0, UD1, VMREAD,
+ * VMWRITE, INVEPT, INVVPID, MOVDIR64B, ENQCMD, ENQCMDS, ENCODEKEY128, ENCODEKEY256, KCONCATL and
+ * KCONCATH are not executed, nor is anything of the reserved NOPs, some of which later extensions
+ * took.
  */
 static bool other_width(const struct insn *ours, ZydisMnemonic mnemonic)
 {
     static const ZydisMnemonic some[] = {
-        ZYDIS_MNEMONIC_LAR,     ZYDIS_MNEMONIC_LSL,     ZYDIS_MNEMONIC_PINSRW, ZYDIS_MNEMONIC_PEXTRW, ZYDIS_MNEMONIC_VPINSRW,
-        ZYDIS_MNEMONIC_VPEXTRW, ZYDIS_MNEMONIC_UD0,     ZYDIS_MNEMONIC_UD1,    ZYDIS_MNEMONIC_VMREAD, ZYDIS_MNEMONIC_VMWRITE,
-        ZYDIS_MNEMONIC_PEXTRB,  ZYDIS_MNEMONIC_VPEXTRB, ZYDIS_MNEMONIC_MOVSXD, ZYDIS_MNEMONIC_ENQCMD, ZYDIS_MNEMONIC_ENQCMDS,
-        ZYDIS_MNEMONIC_MOVDIR64B, ZYDIS_MNEMONIC_PINSRB, ZYDIS_MNEMONIC_VPINSRB, ZYDIS_MNEMONIC_PMOVMSKB, ZYDIS_MNEMONIC_VPMOVMSKB,
-        ZYDIS_MNEMONIC_INVEPT, ZYDIS_MNEMONIC_INVVPID, ZYDIS_MNEMONIC_INVPCID,
-        ZYDIS_MNEMONIC_CRC32,   ZYDIS_MNEMONIC_ENCODEKEY128, ZYDIS_MNEMONIC_ENCODEKEY256,
+        ZYDIS_MNEMONIC_LAR,          ZYDIS_MNEMONIC_LSL,          ZYDIS_MNEMONIC_PINSRW,
+        ZYDIS_MNEMONIC_PEXTRW,       ZYDIS_MNEMONIC_VPINSRW,      ZYDIS_MNEMONIC_VPEXTRW,
+        ZYDIS_MNEMONIC_UD0,          ZYDIS_MNEMONIC_UD1,          ZYDIS_MNEMONIC_VMREAD,
+        ZYDIS_MNEMONIC_VMWRITE,      ZYDIS_MNEMONIC_PEXTRB,       ZYDIS_MNEMONIC_VPEXTRB,
+        ZYDIS_MNEMONIC_MOVSXD,       ZYDIS_MNEMONIC_ENQCMD,       ZYDIS_MNEMONIC_ENQCMDS,
+        ZYDIS_MNEMONIC_MOVDIR64B,    ZYDIS_MNEMONIC_PINSRB,       ZYDIS_MNEMONIC_VPINSRB,
+        ZYDIS_MNEMONIC_PMOVMSKB,     ZYDIS_MNEMONIC_VPMOVMSKB,    ZYDIS_MNEMONIC_INVEPT,
+        ZYDIS_MNEMONIC_INVVPID,      ZYDIS_MNEMONIC_INVPCID,      ZYDIS_MNEMONIC_EXTRACTPS,
+        ZYDIS_MNEMONIC_VEXTRACTPS,   ZYDIS_MNEMONIC_VMOVMSKPD,    ZYDIS_MNEMONIC_VMOVMSKPS,
+        ZYDIS_MNEMONIC_KCONCATL,     ZYDIS_MNEMONIC_KCONCATH,     ZYDIS_MNEMONIC_CRC32,
+        ZYDIS_MNEMONIC_ENCODEKEY128, ZYDIS_MNEMONIC_ENCODEKEY256,
     };
 
     for (unsigned i = 0; i < sizeof some / sizeof some[0]; i++)
@@ -97,13 +114,17 @@ static bool other_width(const struct insn *ours, ZydisMnemonic mnemonic)
 }
 
 /* Register operands of the row against those of Zydis that have the same encoding. */
-static const char *register_difference(const struct insn *ours, unsigned mode, unsigned class, unsigned size,
-                                       ZydisMnemonic mnemonic, const ZydisDecodedOperand *o)
+static const char *register_difference(const struct insn *ours, unsigned mode, unsigned class,
+                                       unsigned size, ZydisMnemonic mnemonic,
+                                       const ZydisDecodedOperand *o)
 {
-    unsigned want = class == OC_RM || class == OC_VRM || class == OC_MRM || class == OC_OPREG ? ours->rm
-                    : class == OC_VVVV || class == OC_VVEC                                    ? ours->vvvv : ours->reg;
+    unsigned want = class == OC_RM || class == OC_VRM || class == OC_MRM || class == OC_OPREG
+                        ? ours->rm
+                    : class == OC_VVVV || class == OC_VVEC ? ours->vvvv
+                                                           : ours->reg;
 
-    bool vector = class == OC_VREG || class == OC_VRM || class == OC_VVEC, mmx = class == OC_MREG || class == OC_MRM;
+    bool vector = class == OC_VREG || class == OC_VRM || class == OC_VVEC,
+         mmx = class == OC_MREG || class == OC_MRM;
     if (mmx)
         want &= 7;
     if (number(o->reg.value) != want)
@@ -113,7 +134,8 @@ static const char *register_difference(const struct insn *ours, unsigned mode, u
         return "class of register";
     if (vector != (kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM))
         return "class of register";
-    if (!vector && !mmx && !other_width(ours, mnemonic) && size_of(ours, mode, size) && size_of(ours, mode, size) * 8 != o->size)
+    if (!vector && !mmx && !other_width(ours, mnemonic) && size_of(ours, mode, size) &&
+        size_of(ours, mode, size) * 8 != o->size)
         return "size of register";
     return NULL;
 }
@@ -121,15 +143,21 @@ static const char *register_difference(const struct insn *ours, unsigned mode, u
 static bool same_encoding(unsigned class, ZydisOperandEncoding encoding)
 {
     switch (class) {
-    case OC_RM: case OC_VRM: case OC_MRM: return encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
-    case OC_REG: case OC_VREG: case OC_MREG: return encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG;
+    case OC_RM:
+    case OC_VRM:
+    case OC_MRM: return encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
+    case OC_REG:
+    case OC_VREG:
+    case OC_MREG: return encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG;
     case OC_OPREG: return encoding == ZYDIS_OPERAND_ENCODING_OPCODE;
-    case OC_VVVV: case OC_VVEC: return encoding == ZYDIS_OPERAND_ENCODING_NDSNDD;
+    case OC_VVVV:
+    case OC_VVEC: return encoding == ZYDIS_OPERAND_ENCODING_NDSNDD;
     default: return false;
     }
 }
 
-static const char *immediate_difference(const struct insn *ours, unsigned class, const ZydisDecodedOperand *o)
+static const char *immediate_difference(const struct insn *ours, unsigned class,
+                                        const ZydisDecodedOperand *o)
 {
     uint64_t theirs = o->imm.value.u;
     unsigned bytes = o->size / 8u;
@@ -140,7 +168,8 @@ static const char *immediate_difference(const struct insn *ours, unsigned class,
     return (ours->imm & mask) == (theirs & mask) ? NULL : "immediate";
 }
 
-const char *zydis_difference(const struct insn *ours, unsigned mode, const ZydisDecodedInstruction *theirs,
+const char *zydis_difference(const struct insn *ours, unsigned mode,
+                             const ZydisDecodedInstruction *theirs,
                              const ZydisDecodedOperand *operands)
 {
     const struct opcode_row *row = &opcode_rows[ours->op];
@@ -156,10 +185,12 @@ const char *zydis_difference(const struct insn *ours, unsigned mode, const Zydis
         for (unsigned k = 0; k < 4 && !difference && ours->map < MAP_INDEXED; k++) {
             struct operand_kind kind = operand_kinds[row->operand[k]];
             if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && same_encoding(kind.class, o->encoding)) {
-                difference = register_difference(ours, mode, kind.class, kind.size, theirs->mnemonic, o);
-            } else if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT && !immediate &&
+                difference =
+                    register_difference(ours, mode, kind.class, kind.size, theirs->mnemonic, o);
+            } else if (o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+                       o->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT && !immediate &&
                        (kind.class == OC_IMM || kind.class == OC_REL)) {
-                immediate = true; // ENTER's second has a field of its own
+                immediate = true;                  // ENTER's second has a field of its own
                 if (row->operand[k] != OPERAND_Lx) // whose halves are two operands to Zydis
                     difference = immediate_difference(ours, kind.class, o);
             }

@@ -8,10 +8,12 @@
 #include <Zydis/Zydis.h>
 
 /*
- * NULL, or what differs: memory's base, index, scale, displacement, segment and address size; each general register's number and size;
- * immediates; branch distances. Both have decoded the same bytes to the same length. Operands without a row's word about them are not judged.
+ * NULL, or what differs: memory's base, index, scale, displacement, segment and address size; each
+ * general register's number and size; immediates; branch distances. Both have decoded the same
+ * bytes to the same length. Operands without a row's word about them are not judged.
  */
-const char *zydis_difference(const struct insn *ours, unsigned mode, const ZydisDecodedInstruction *theirs,
+const char *zydis_difference(const struct insn *ours, unsigned mode,
+                             const ZydisDecodedInstruction *theirs,
                              const ZydisDecodedOperand *operands);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzz target: vmm/cpu/decode.h must agree with Zydis on length and operands. The first byte of the input chooses the code size. */
+/* Fuzz target: vmm/cpu/decode.h must agree with Zydis on length and operands. The first byte of the
+ * input chooses the code size. */
 #include "tests/cpu/zydis.h"
 
 #include <stdio.h>
@@ -30,16 +31,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ZydisDecoderEnableMode(&zydis, ZYDIS_DECODER_MODE_KNC, ZYAN_FALSE);
     ZydisDecoderEnableMode(&zydis, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
     enum decode_status status = decode(data + 1, size - 1, mode, &ours);
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&zydis, &context, data + 1, size - 1, &theirs)) ||
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeInstruction(&zydis, &context, data + 1, size - 1, &theirs)) ||
         theirs.mnemonic == ZYDIS_MNEMONIC_JKZD || theirs.mnemonic == ZYDIS_MNEMONIC_JKNZD)
         return 0;
     const char *difference = status != DECODE_OK || ours.length != theirs.length ? "length" : NULL;
-    if (!difference &&
-        ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&zydis, &context, &theirs, operands, theirs.operand_count)))
+    if (!difference && ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&zydis, &context, &theirs, operands,
+                                                               theirs.operand_count)))
         difference = zydis_difference(&ours, mode, &theirs, operands);
     if (difference) {
-        fprintf(stderr, "%u-bit code, %s: %s; length %u here, %u in Zydis\n", 8 * mode, ZydisMnemonicGetString(theirs.mnemonic), difference,
-                ours.length, theirs.length);
+        fprintf(stderr, "%u-bit code, %s: %s; length %u here, %u in Zydis\n", 8 * mode,
+                ZydisMnemonicGetString(theirs.mnemonic), difference, ours.length, theirs.length);
         abort();
     }
     return 0;

@@ -3,39 +3,51 @@
 #include "generate.h"
 
 /*
- * For each opcode: '.' nothing follows; 'm' ModRM; 'b' 'z' ModRM and an immediate of a byte, of the operand's size; '8' 'Z' 'V' immediates of a byte, of up
- * to 4 bytes, of the operand's size; 'j' 'J' displacements of a byte, of the operand's size; 'O' an address; 'e' ENTER's two; 'g' group 3;
- * 'r' not in 64-bit code, 'x' never (prefixes, or left to random bytes). Not for supervisors: 'k' nothing follows, 'q' ModRM, 'i' a byte, 'f' group 5.
+ * For each opcode: '.' nothing follows; 'm' ModRM; 'b' 'z' ModRM and an immediate of a byte, of the
+ * operand's size; '8' 'Z' 'V' immediates of a byte, of up to 4 bytes, of the operand's size; 'j'
+ * 'J' displacements of a byte, of the operand's size; 'O' an address; 'e' ENTER's two; 'g' group 3;
+ * 'r' not in 64-bit code, 'x' never (prefixes, or left to random bytes). Not for supervisors: 'k'
+ * nothing follows, 'q' ModRM, 'i' a byte, 'f' group 5.
  */
-static const char one_byte[257] =
-    "mmmm8Z..mmmm8Z.xmmmm8Z..mmmm8Z.." "mmmm8Zx.mmmm8Zx.mmmm8Zx.mmmm8Zx."
-    "rrrrrrrrrrrrrrrr................" "..xmxxxxZz8bkkkkjjjjjjjjjjjjjjjj"
-    "bzbbmmmmmmmmmmmm..........x....." "OOOO....8Z......88888888VVVVVVVV"
-    "bbxkxxbzexkk.8.kmmmm88..mmmmmmmm" "jjjjiiiiJJxjkkkkx.xxk.gg......mf";
-static const char two_byte[257] =
-    "qqmmxkkkkkx.xmxxmmmmmmmmmmmmmmmm" "qqqqxxxxmmmmmmmmk.kkkkxxxxxxxxxx"
-    "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmmbbbbmmm.xxxxmmmm"
-    "JJJJJJJJJJJJJJJJmmmmmmmmmmmmmmmm" "...mbmxx..kmbmmmmmmmmmmmmmbmmmmm"
-    "mmbmbbbm........mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm";
+static const char one_byte[257] = "mmmm8Z..mmmm8Z.xmmmm8Z..mmmm8Z.."
+                                  "mmmm8Zx.mmmm8Zx.mmmm8Zx.mmmm8Zx."
+                                  "rrrrrrrrrrrrrrrr................"
+                                  "..xmxxxxZz8bkkkkjjjjjjjjjjjjjjjj"
+                                  "bzbbmmmmmmmmmmmm..........x....."
+                                  "OOOO....8Z......88888888VVVVVVVV"
+                                  "bbxkxxbzexkk.8.kmmmm88..mmmmmmmm"
+                                  "jjjjiiiiJJxjkkkkx.xxk.gg......mf";
+static const char two_byte[257] = "qqmmxkkkkkx.xmxxmmmmmmmmmmmmmmmm"
+                                  "qqqqxxxxmmmmmmmmk.kkkkxxxxxxxxxx"
+                                  "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"
+                                  "mmmmmmmmmmmmmmmmbbbbmmm.xxxxmmmm"
+                                  "JJJJJJJJJJJJJJJJmmmmmmmmmmmmmmmm"
+                                  "...mbmxx..kmbmmmmmmmmmmmmmbmmmmm"
+                                  "mmbmbbbm........mmmmmmmmmmmmmmmm"
+                                  "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm";
 static const uint8_t map_0f38[] = {
-    0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x14, 0x15, 0x17, 0x1c, 0x1d, 0x1e, 0x20, 0x21, 0x22, 0x23,
-    0x24, 0x25, 0x28, 0x29, 0x2a, 0x2b, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x37, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x40, 0x41,
-    0xc8, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xf0, 0xf1, 0xf6,
+    0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x14, 0x15, 0x17,
+    0x1c, 0x1d, 0x1e, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x28, 0x29, 0x2a, 0x2b, 0x30, 0x31, 0x32,
+    0x33, 0x34, 0x35, 0x37, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x40, 0x41, 0xc8, 0xc9,
+    0xca, 0xcb, 0xcc, 0xcd, 0xcf, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xf0, 0xf1, 0xf6,
 };
 static const uint8_t map_0f3a[] = {
-    0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x14, 0x15, 0x16, 0x17, 0x20, 0x21, 0x22, 0x40, 0x41, 0x42, 0x44, 0x60, 0x61, 0x62, 0x63,
-    0xcc, 0xce, 0xcf, 0xdf,
+    0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x14, 0x15, 0x16, 0x17, 0x20, 0x21,
+    0x22, 0x40, 0x41, 0x42, 0x44, 0x60, 0x61, 0x62, 0x63, 0xcc, 0xce, 0xcf, 0xdf,
 };
 /* What LOCK may stand before: (map << 8) | opcode. */
 static const uint16_t lockable[] = {
-    0x000, 0x001, 0x008, 0x009, 0x010, 0x011, 0x018, 0x019, 0x020, 0x021, 0x028, 0x029, 0x030, 0x031, 0x080, 0x081, 0x083, 0x086, 0x087,
-    0x0f6, 0x0f7, 0x0fe, 0x0ff, 0x1ab, 0x1b0, 0x1b1, 0x1b3, 0x1ba, 0x1bb, 0x1c0, 0x1c1, 0x1c7,
+    0x000, 0x001, 0x008, 0x009, 0x010, 0x011, 0x018, 0x019, 0x020, 0x021, 0x028,
+    0x029, 0x030, 0x031, 0x080, 0x081, 0x083, 0x086, 0x087, 0x0f6, 0x0f7, 0x0fe,
+    0x0ff, 0x1ab, 0x1b0, 0x1b1, 0x1b3, 0x1ba, 0x1bb, 0x1c0, 0x1c1, 0x1c7,
 };
 static const uint8_t strings[] = {0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf};
-static const uint8_t prefixes[] = {0x66, 0x66, 0x67, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+static const uint8_t prefixes[] = {0x66, 0x66, 0x67, 0xf2, 0xf3, 0x26,
+                                   0x2e, 0x36, 0x3e, 0x64, 0x65};
 
 const char *const generated_names[GENERATED_KINDS] = {
-    "one_byte", "two_byte", "map_0f38", "map_0f3a", "vex", "x87", "string", "locked", "branch", "bytes",
+    "one_byte", "two_byte", "map_0f38", "map_0f3a", "vex",
+    "x87",      "string",   "locked",   "branch",   "bytes",
 };
 
 uint32_t generator_any(struct generator *g)
@@ -155,7 +167,10 @@ static void put_rest(struct writer *w, char follows, uint8_t opcode)
     else if (follows == 'e')
         put_immediate(w, 2), put_immediate(w, 1);
     else if (follows == 'j' || follows == 'J')
-        put(w, w->g->supervisor || reg ? 0 : (any(w) & 0x3f) - 0x20, follows == 'j' ? 1 : w->g->bits == 64 ? 4 : z);
+        put(w, w->g->supervisor || reg ? 0 : (any(w) & 0x3f) - 0x20,
+            follows == 'j'     ? 1
+            : w->g->bits == 64 ? 4
+                               : z);
 }
 
 static bool allowed(const struct generator *g, char follows)
@@ -187,7 +202,8 @@ static void put_locked(struct writer *w)
     put_rest(w, (which >> 8 ? two_byte : one_byte)[which & 0xff], which & 0xff);
 }
 
-/* The map in three bytes' form, random fields; opcodes of map 3 have an immediate, those of map 1 sometimes. */
+/* The map in three bytes' form, random fields; opcodes of map 3 have an immediate, those of map 1
+ * sometimes. */
 static void put_vex(struct writer *w)
 {
     uint32_t value = any(w), map = value % 3 + 1;
@@ -211,7 +227,8 @@ static enum generated put_mapped(struct writer *w, uint32_t choice)
         put(w, opcode, 1);
         put_rest(w, one_byte[opcode], opcode);
         return one_byte[opcode] == 'j' || one_byte[opcode] == 'J' ? GENERATED_BRANCH
-               : opcode >= 0xd8 && opcode <= 0xdf                 ? GENERATED_X87 : GENERATED_ONE_BYTE;
+               : opcode >= 0xd8 && opcode <= 0xdf                 ? GENERATED_X87
+                                                                  : GENERATED_ONE_BYTE;
     }
     put(w, 0x0f, 1);
     if (choice < 12) {

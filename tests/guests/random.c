@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random code against the VM process: `test=random seed=N seconds=S`. Runs of generated instructions in 64-, 32- and 16-bit user code and in 64-bit
- * supervisor code, on an arena of pages with all kinds of rights, aliases and changing tables. Each exception is counted, registers are drawn anew, and the run
- * goes on behind the instruction. C is compatibility-mode code; long.S changes over.
+ * Random code against the VM process: `test=random seed=N seconds=S`. Runs of generated
+ * instructions in 64-, 32- and 16-bit user code and in 64-bit supervisor code, on an arena of pages
+ * with all kinds of rights, aliases and changing tables. Each exception is counted, registers are
+ * drawn anew, and the run goes on behind the instruction. C is compatibility-mode code; long.S
+ * changes over.
  */
 #include "generate.h"
 #include "guest.h"
 
-#define FRAMES   0x1000000u // physical: the arena's 16 frames
-#define ISLAND   0x1200000u // IST 1, the one supervisor page that supervisor code may write
-#define TABLES   0x1400000u
-#define ARENA    0x8000000u // virtual
-#define LAPIC    0xfee00000u
+#define FRAMES 0x1000000u // physical: the arena's 16 frames
+#define ISLAND 0x1200000u // IST 1, the one supervisor page that supervisor code may write
+#define TABLES 0x1400000u
+#define ARENA 0x8000000u // virtual
+#define LAPIC 0xfee00000u
 #define PM_TIMER 0x4008
-#define PM_HZ    3579545u
+#define PM_HZ 3579545u
 
 enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, LARGE = 0x80 };
-#define NX       0x8000000000000000ull
+#define NX 0x8000000000000000ull
 #define RESERVED 0x0008000000000000ull
 
-enum { CS32 = 8, DATA = 16, CS64 = 24, USER32 = 32 + 3, USER_DATA = 40 + 3, USER64 = 48 + 3, USER16 = 56 + 3, USER_DATA16 = 64 + 3, TSS = 72 };
+enum {
+    CS32 = 8,
+    DATA = 16,
+    CS64 = 24,
+    USER32 = 32 + 3,
+    USER_DATA = 40 + 3,
+    USER64 = 48 + 3,
+    USER16 = 56 + 3,
+    USER_DATA16 = 64 + 3,
+    TSS = 72
+};
 
 struct frame {
     uint64_t r[15]; // r15 .. r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
@@ -34,8 +46,15 @@ void long_run(void);
 int long_event(void);
 
 static uint64_t gdt[11] = {
-    0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff, 0x00cffb000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff,
-    0x0800fb000000ffff, 0x0800f3000000ffff, // from the arena on,
+    0,
+    0x00cf9b000000ffff,
+    0x00cf93000000ffff,
+    0x00af9b000000ffff,
+    0x00cffb000000ffff,
+    0x00cff3000000ffff,
+    0x00affb000000ffff,
+    0x0800fb000000ffff,
+    0x0800f3000000ffff, // from the arena on,
 };
 static uint64_t idt[512];
 static uint32_t tss[26];
@@ -46,7 +65,7 @@ static struct {
     uint32_t at[PIECES + 1]; // offsets in the arena
     uint8_t kind[PIECES];
     unsigned pieces, begun, events;
-    uint32_t base;           // of the code segment
+    uint32_t base; // of the code segment
     bool step;
 } run;
 
@@ -62,7 +81,8 @@ static uint32_t any(void)
     return generator_any(&draw);
 }
 
-/* Tables 0-2: all memory for C; 3-5: for user and supervisor code, the low 32 MiB read-only but the island; 6: the arena. */
+/* Tables 0-2: all memory for C; 3-5: for user and supervisor code, the low 32 MiB read-only but the
+ * island; 6: the arena. */
 static void tables_setup(void)
 {
     for (volatile uint64_t *p = table(0); p < table(8); p++)
@@ -80,15 +100,30 @@ static void tables_setup(void)
     table(2)[ARENA >> 21] = table(5)[ARENA >> 21] = (TABLES + 0x6000) | P | W | U;
 }
 
-/* The arena's pages for the next run: code, plain, read-only, absent, supervisor's, aliases of code and data, a reserved bit, a hole in the machine. */
+/* The arena's pages for the next run: code, plain, read-only, absent, supervisor's, aliases of code
+ * and data, a reserved bit, a hole in the machine. */
 static void arena_setup(bool supervisor)
 {
     static const struct {
         uint8_t frame;
         uint64_t rights;
     } pages[16] = {
-        {0, P | W | U}, {1, P | W | U}, {2, P | W | U | NX}, {3, P | U | NX}, {4, W | U}, {5, P | W}, {2, P | W | U}, {0, P | W | U},
-        {8, P | W | U}, {9, P | W | U}, {10, P | W | U | RESERVED}, {11, P | W | U}, {3, P | U}, {13, P | W | U}, {1, P | W | U | NX}, {8, P | U},
+        {0, P | W | U},
+        {1, P | W | U},
+        {2, P | W | U | NX},
+        {3, P | U | NX},
+        {4, W | U},
+        {5, P | W},
+        {2, P | W | U},
+        {0, P | W | U},
+        {8, P | W | U},
+        {9, P | W | U},
+        {10, P | W | U | RESERVED},
+        {11, P | W | U},
+        {3, P | U},
+        {13, P | W | U},
+        {1, P | W | U | NX},
+        {8, P | U},
     };
 
     for (unsigned i = 0; i < 16; i++) {
@@ -101,7 +136,8 @@ static void arena_setup(bool supervisor)
     }
 }
 
-/* What user code runs on changes under it: rights, presence, accessed and dirty bits, frames; sometimes without INVLPG. */
+/* What user code runs on changes under it: rights, presence, accessed and dirty bits, frames;
+ * sometimes without INVLPG. */
 static void storm(void)
 {
     unsigned i = any() & 15;
@@ -120,20 +156,13 @@ static uint64_t value(void)
     uint32_t x = any(), at = any();
 
     switch (x & 15) {
-    case 0:
-        return at & 0xff;
-    case 1:
-        return (uint64_t)(int64_t)(int32_t)at;
-    case 2:
-        return (uint64_t)any() << 32 | at;
-    case 3:
-        return 0x7fffffffffffull - (at & 15);
-    case 4:
-        return 0xffffffffull - (at & 31);
-    case 5:
-        return (ARENA | (at & 0xf000)) + 0xff0 + (x >> 8 & 31);
-    default:
-        return ARENA | (at & 0xffff);
+    case 0: return at & 0xff;
+    case 1: return (uint64_t)(int64_t)(int32_t)at;
+    case 2: return (uint64_t)any() << 32 | at;
+    case 3: return 0x7fffffffffffull - (at & 15);
+    case 4: return 0xffffffffull - (at & 31);
+    case 5: return (ARENA | (at & 0xf000)) + 0xff0 + (x >> 8 & 31);
+    default: return ARENA | (at & 0xffff);
     }
 }
 
@@ -223,7 +252,8 @@ static void descriptors_setup(void)
     } __attribute__((packed)) at = {sizeof gdt - 1, (uint32_t)gdt};
     uint64_t base = (uint32_t)tss;
 
-    gdt[9] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x0000890000000000ull | (base >> 24) << 56;
+    gdt[9] =
+        (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x0000890000000000ull | (base >> 24) << 56;
     tss[9] = ISLAND + 0x10000; // IST 1
     tss[1] = ISLAND + 0x8000;  // RSP 0
     tss[25] = sizeof tss << 16;
@@ -231,7 +261,8 @@ static void descriptors_setup(void)
     for (unsigned i = 0; i < 256; i++) {
         uint64_t entry = (uint32_t)long_entries + i * 16;
         bool user = i == 3 || i == 4 || i == 0x80;
-        idt[2 * i] = (entry & 0xffff) | CS64 << 16 | 1ull << 32 | (user ? 0xeeull : 0x8eull) << 40 | (entry >> 16) << 48;
+        idt[2 * i] = (entry & 0xffff) | CS64 << 16 | 1ull << 32 | (user ? 0xeeull : 0x8eull) << 40 |
+                     (entry >> 16) << 48;
     }
     at.limit = sizeof idt - 1;
     at.base = (uint32_t)idt;
