@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Call gates of 16, 32 and 64 bits, directed (vmm/cpu/gate.h). */
+/* Call gates (vmm/cpu/gate.h) and the virtual-8086 mode extensions, directed. */
 #include "tests/cpu/guest.h"
 #include "tests/unit/tap.h"
 
@@ -142,6 +142,63 @@ static void test_long(void)
        "a type in the upper half of the gate");
 }
 
+/* Virtual-8086 code with VME: INT 21h goes to the 8086 program's vector, INT 22h does not. */
+static void begin_vme(unsigned iopl)
+{
+    begin(GUEST_PROTECTED32, 3);
+    g.state->cr4 |= CR4_VME;
+    g.state->rflags = 0x20002 | iopl << 12;
+    g.state->cs = (struct cpu_segment){.sel = 0x1000, .attr = 0xf3, .limit = 0xffff,
+                                       .base = GUEST_CODE};
+    g.state->ss = g.state->ds = g.state->es = g.state->fs = g.state->gs =
+        (struct cpu_segment){.sel = 0x2000, .attr = 0xf3, .limit = 0xffff, .base = GUEST_STACK};
+    g.state->rsp = 0x100;
+    g.state->tr.limit = 0x88;
+    guest_write(&g, TSS + 0x66, 2, 0x88);
+    guest_write(&g, TSS + 0x68 + 4, 1, 0x04);
+    guest_write(&g, 0x21 * 4, 4, 0x30001234);
+}
+
+static void test_vme(void)
+{
+    uint64_t flags;
+
+    begin_vme(0);
+    g.state->rflags |= RFLAGS_VIF;
+    ok(guest_done(&g, guest_step(&g, "cd 21")) && g.state->rip == 0x1234 &&
+           g.state->cs.sel == 0x3000 && g.state->rsp == 0xfa &&
+           !(g.state->rflags & RFLAGS_VIF) && (g.state->rflags & RFLAGS_VM),
+       "VME: INT n to the 8086 program clears VIF");
+    flags = guest_read(&g, GUEST_STACK + 0xfe, 2);
+    ok(guest_read(&g, GUEST_STACK + 0xfa, 2) == 2 &&
+           guest_read(&g, GUEST_STACK + 0xfc, 2) == 0x1000 && flags == (0x3002 | RFLAGS_IF),
+       "its frame shows IOPL 3, and VIF as IF");
+    begin_vme(3);
+    g.state->rflags |= RFLAGS_IF;
+    ok(guest_done(&g, guest_step(&g, "cd 21")) && !(g.state->rflags & RFLAGS_IF) &&
+           g.state->cs.sel == 0x3000,
+       "with IOPL 3 it clears IF");
+    begin_vme(0);
+    ok(guest_faulted(&g, guest_step(&g, "cd 22"), EXCEPTION_GP, 0), "a bit set and IOPL 0: #GP");
+    g.state->tr.limit = 0x66;
+    ok(guest_faulted(&g, guest_step(&g, "cd 21"), EXCEPTION_GP, 0), "a TSS without a map: #GP");
+    begin_vme(0);
+    guest_write(&g, GUEST_STACK + 0x100, 2, 0x55);
+    guest_write(&g, GUEST_STACK + 0x102, 2, 0x3000);
+    guest_write(&g, GUEST_STACK + 0x104, 2, 0x203);
+    ok(guest_done(&g, guest_step(&g, "cf")) && g.state->rip == 0x55 && g.state->cs.sel == 0x3000 &&
+           g.state->rflags == (0x20003 | RFLAGS_VIF),
+       "VME: IRET moves IF to VIF");
+    begin_vme(0);
+    g.state->rflags |= RFLAGS_VIP;
+    guest_write(&g, GUEST_STACK + 0x104, 2, 0x203);
+    ok(guest_faulted(&g, guest_step(&g, "cf"), EXCEPTION_GP, 0), "and is #GP with VIP");
+    begin_vme(0);
+    ok(guest_faulted(&g, guest_step(&g, "66 cf"), EXCEPTION_GP, 0), "the 32-bit form too");
+    g.state->cr4 = 0;
+    ok(guest_faulted(&g, guest_step(&g, "cf"), EXCEPTION_GP, 0), "and every one without VME");
+}
+
 int main(void)
 {
     guest_init(&g);
@@ -149,6 +206,7 @@ int main(void)
     test_inner_level();
     test_half_way();
     test_long();
+    test_vme();
     guest_free(&g);
     return tap_done();
 }

@@ -219,13 +219,33 @@ static void set_flags(struct interp *c, uint64_t image, unsigned cpl, unsigned s
     c->state->rflags = (c->state->rflags & ~change) | (image & change);
 }
 
+/* In virtual-8086 mode with an IOPL below 3: VIF stands for IF (SDM volume 3, 20.3.3). */
+static enum interp_status iret_vme(struct interp *c, const struct frame *frame)
+{
+    const uint64_t change = RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_VIF;
+    uint64_t image = frame->flags & 0xffff;
+
+    if (!(c->state->cr4 & CR4_VME) || c->insn.opsize != 2)
+        return exec_gp0(c);
+    if ((image & RFLAGS_TF) || ((image & RFLAGS_IF) && (c->state->rflags & RFLAGS_VIP)))
+        return exec_gp0(c);
+    if (frame->rip > c->state->cs.limit)
+        return exec_gp0(c);
+    image |= image & RFLAGS_IF ? RFLAGS_VIF : 0;
+    segment_load_real(c, SEG_CS, (uint16_t)frame->cs);
+    c->next_rip = frame->rip;
+    c->state->rflags = (c->state->rflags & ~change) | (image & change);
+    c->state->nmi_blocked = 0;
+    return INTERP_DONE;
+}
+
 static enum interp_status iret_real(struct interp *c, const struct frame *frame)
 {
     unsigned cpl = 0, size = c->insn.opsize;
 
     if (exec_virtual8086(c)) {
         if ((c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL)
-            return exec_gp0(c);
+            return iret_vme(c, frame);
         cpl = 3;
     }
     if (frame->rip > c->state->cs.limit)

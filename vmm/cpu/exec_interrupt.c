@@ -9,6 +9,9 @@
 
 #include "vmm/cpu/gate.h"
 
+#define IO_MAP_BASE      0x66u // of a 32-bit TSS; the redirection map ends where it points to
+#define REDIRECTION_SIZE 32u
+
 #define GATE_TASK      5u
 #define GATE_INTERRUPT 6u // bit 0: a trap gate, bit 3: 32 or 64 bits
 
@@ -216,7 +219,54 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
     return INTERP_DONE;
 }
 
-/* INT n in virtual-8086 mode needs IOPL 3, or VME, whose redirection is not executed. */
+/* Does the task's redirection map leave INT n to the 8086 program (SDM volume 3, 20.3.3)? */
+static enum interp_status redirected(struct interp *c, unsigned vector, bool *result)
+{
+    const struct cpu_segment *tr = &c->state->tr;
+    uint64_t base, bits;
+    uint32_t at;
+
+    if (tr->limit < IO_MAP_BASE + 1)
+        return exec_gp0(c);
+    TRY(read_implicit(c, tr->base + IO_MAP_BASE, 2, &base));
+    if (base < REDIRECTION_SIZE)
+        return exec_gp0(c);
+    at = (uint32_t)base - REDIRECTION_SIZE + vector / 8;
+    if (at > tr->limit)
+        return exec_gp0(c);
+    TRY(read_implicit(c, tr->base + at, 1, &bits));
+    *result = !(bits >> vector % 8 & 1);
+    return INTERP_DONE;
+}
+
+/* INT n to the 8086 program's own handler; with an IOPL below 3 VIF stands for IF. */
+static enum interp_status interrupt_virtual8086(struct interp *c, unsigned vector)
+{
+    uint64_t entry, rsp = c->state->gpr[CPU_RSP], image = c->state->rflags;
+    uint64_t cleared = RFLAGS_TF | RFLAGS_RF | RFLAGS_IF;
+    enum interp_status status;
+
+    if ((image & RFLAGS_IOPL) != RFLAGS_IOPL) {
+        image = (image & ~RFLAGS_IF) | RFLAGS_IOPL | (image & RFLAGS_VIF ? RFLAGS_IF : 0);
+        cleared = RFLAGS_TF | RFLAGS_RF | RFLAGS_VIF;
+    }
+    TRY(read_implicit(c, vector * 4, 4, &entry));
+    status = exec_stack_push(c, 2, image);
+    if (status == INTERP_DONE)
+        status = exec_stack_push(c, 2, c->state->cs.sel);
+    if (status == INTERP_DONE)
+        status = exec_stack_push(c, 2, c->next_rip);
+    if (status != INTERP_DONE) {
+        c->state->gpr[CPU_RSP] = rsp;
+        return status;
+    }
+    c->state->rflags &= ~cleared;
+    segment_load_real(c, SEG_CS, (uint16_t)(entry >> 16));
+    c->next_rip = entry & 0xffff;
+    return INTERP_DONE;
+}
+
+/* INT n in virtual-8086 mode needs IOPL 3, or VME and its redirection. */
 static enum interp_status software_interrupt(struct interp *c, unsigned vector)
 {
     bool low_iopl = exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL;
@@ -224,8 +274,13 @@ static enum interp_status software_interrupt(struct interp *c, unsigned vector)
     exec_need(c, CPU_TABLES | CPU_TRLDTR);
     if (!(c->state->cr0 & CR0_PE))
         return interrupt_real(c, vector);
-    if (exec_virtual8086(c) && c->insn.opcode == 0xcd && (c->state->cr4 & CR4_VME))
-        return INTERP_UNSUPPORTED;
+    if (exec_virtual8086(c) && c->insn.opcode == 0xcd && (c->state->cr4 & CR4_VME)) {
+        bool own = false;
+
+        TRY(redirected(c, vector, &own));
+        if (own)
+            return interrupt_virtual8086(c, vector);
+    }
     if (low_iopl && c->insn.opcode == 0xcd)
         return exec_gp0(c);
     return interrupt_protected(c, &(struct delivery){
