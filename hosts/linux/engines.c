@@ -50,6 +50,7 @@ static const struct engine_kind recompiler = {
     .create       = create_recompiler,
     .attach       = recompiler_attach,
     .begin_thread = traps_begin_thread,
+    .compare      = recompiler_compare,
     .destroy      = recompiler_destroy,
     .steps        = recompiler_steps,
 };

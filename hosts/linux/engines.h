@@ -16,6 +16,7 @@ struct engine_kind {
     struct engine *(*create)(struct host *host, unsigned vcpus); // NULL: out of memory
     bool (*attach)(struct engine *engine, struct vm *vm);       // false: out of memory
     bool (*begin_thread)(struct engine *engine); // in each vCPU's thread; may be NULL
+    bool (*compare)(struct engine *engine); // with the interpreter; after create; may be NULL
     void (*destroy)(struct engine *engine);                      // after vm_destroy()
     uint64_t (*steps)(const struct engine *engine, unsigned vcpu); // guest instructions so far
     /* What the sandbox leaves it: files, at most one a vCPU, and ioctl requests. May be NULL. */

@@ -35,6 +35,8 @@ const char options_run_usage[] =
     "  --post-port PORT   where self test codes come (default 0x80); --verbose shows a ROM's\n"
     "  --on-reset WHAT    restart or end (default restart)\n"
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
+    "  --lockstep         compare every block of the recompiler with the interpreter (for its\n"
+    "                     developers: very slow, one CPU)\n"
     "  --stats            at the end, say what it took\n"
     "  --verbose          say what is done, and what the guest writes to its debug port\n"
     "  --no-sandbox       for debugging only: a guest that breaks out has all rights of this user\n"
@@ -131,13 +133,13 @@ enum option {
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
     OPTION_BIOS, OPTION_POST_PORT,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
-    OPTION_HELP, OPTION_COUNT
+    OPTION_LOCKSTEP, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
     "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--hpet",
-    "--stats", "--verbose", "--no-sandbox", "--help",
+    "--stats", "--verbose", "--no-sandbox", "--lockstep", "--help",
 };
 
 /* value: NULL for those that have none. */
@@ -163,6 +165,7 @@ static bool set_option(struct options *options, enum option option, const char *
         return set_number(options, name, value, 1, 1000000, &options->timeout_s);
     case OPTION_HPET:       options->hpet = true; return true;
     case OPTION_STATS:      options->stats = true; return true;
+    case OPTION_LOCKSTEP:   options->lockstep = true; return true;
     case OPTION_VERBOSE:    options->verbose = true; return true;
     case OPTION_NO_SANDBOX: options->no_sandbox = true; return true;
     case OPTION_HELP:       options->command = COMMAND_RUN_HELP; return true;

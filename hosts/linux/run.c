@@ -84,6 +84,10 @@ static bool make_machine(struct run *run)
         host_log(host, "too little memory for the CPU engine");
         return false;
     }
+    if (o->lockstep && (!run->kind->compare || o->cpus > 1 || !run->kind->compare(run->engine))) {
+        host_log(host, "--lockstep is for the recompiler with one CPU (--engine recompiler --cpus 1)");
+        return false;
+    }
     host->vm = vm_create(host, run->kind->ops, run->engine, &run->config);
     if (!host->vm)
         return false;

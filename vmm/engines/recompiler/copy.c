@@ -394,7 +394,7 @@ void copy_emit(struct translation *t, const struct unit *u)
     struct form f = form_of(u);
     unsigned op = u->insn.opcode;
 
-    if (u->effects.size)
+    if (u->effects.size && !operand_is_checked(u))
         flags_give_up(t, u->live_before);
     if (u->insn.map == MAP_1 && op == 0x8d)
         lea(t, u);

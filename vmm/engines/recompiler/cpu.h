@@ -47,6 +47,7 @@ enum rec_exit {
 #define REC_MODE_GS     0x40u
 #define REC_MODE_SMAP   0x80u // STAC and CLAC change the view
 #define REC_MODE_BASES  0x100u // FSGSBASE instructions
+#define REC_MODE_PLAIN  0x200u // translated without shared checks
 #define REC_MODE_NONE   0xffffu // everything is the interpreter's
 
 /* The page that the stack pointer was last used in, one for user and one for other code. */
@@ -70,6 +71,8 @@ struct rec_cpu {
     uint64_t jump_mask;         // bits of an address that index view.jump_*
     uint64_t value;             // an operand between two accesses
     uint64_t address;           // likewise
+    uint64_t addend[48];        // of groups of accesses
+    uint32_t split;             // the last refused access was that of a group in two pages
     uint64_t bit_mask[2];       // 31, 63
     int32_t  offset;            // of the instruction it left at, from `page`
     uint32_t exit;              // enum rec_exit
@@ -93,6 +96,7 @@ struct rec_cpu {
     bool     fpu;               // the guest's vector registers are in the processor
     uint64_t flushes;           // of the code cache, when it was last entered
     uint64_t invlpg;            // the address of the last one
+    uint32_t plain;             // REC_MODE_PLAIN: look for such a block next; or 0
     bool     exclusive;         // this vCPU has stopped the others
     _Atomic uint32_t inside;    // may be in translated code
     _Atomic uint32_t kicked;
@@ -127,14 +131,15 @@ void rec_stop_all(struct rec_cpu *cpu);
 void rec_resume_all(struct rec_cpu *cpu);
 
 /*
- * From the stub of a memory access that missed: `kind` is REC_ACCESS_*, below it log2 of the size.
+ * From the stub of a memory access that missed: `kind` is REC_ACCESS_*, and the size above them.
  * Returns host - linear address, or REC_REFUSED: the interpreter has to do it. With general
  * registers only: the guest's vector registers are live.
  */
-#define REC_ACCESS_SIZE    0x0fu // log2
 #define REC_ACCESS_WRITE   0x10u
 #define REC_ACCESS_ALIGNED 0x20u
 #define REC_ACCESS_STACK   0x40u
+#define REC_ACCESS_SHARED  0x80u // for a group of accesses: if it lies in two pages, leave it
+#define REC_ACCESS_SIZE(kind) ((kind) >> 8) // in bytes; ALIGNED: a power of two
 #define REC_REFUSED        (1ull << 63 | 1)
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
 

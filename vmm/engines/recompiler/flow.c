@@ -57,7 +57,8 @@ void flow_push(struct translation *t, const struct unit *u)
     struct emit *e = t->e;
     struct rm slot;
 
-    flags_give_up(t, u->live_before);
+    if (!operand_is_checked(u))
+        flags_give_up(t, u->live_before);
     if (i->opcode == 0xff && i->memory) {
         load_operand(t, u);
         emit_store(e, rm_mem(RSP, AT(value)), R14);
@@ -84,7 +85,8 @@ void flow_pop(struct translation *t, const struct unit *u)
     unsigned guest = u->insn.rm, to = in_memory(guest) ? R14 : host_reg(guest);
     struct rm slot;
 
-    flags_give_up(t, u->live_before);
+    if (!operand_is_checked(u))
+        flags_give_up(t, u->live_before);
     slot = operand_check(t, u, stack_ea(0), word(t), 0);
     if (guest == CPU_RSP) {
         emit_op(e, sized(t, 0x8b), R13, slot);

@@ -33,14 +33,28 @@ static bool tag_for_writing(struct rec_cpu *cpu, uint64_t gpa)
     return page && !(atomic_fetch_or(&page->flags, PAGE_TAGGED) & PAGE_CODE);
 }
 
+/* The page that the stack pointer uses, if it can be written to. */
+static bool enter_stack(struct rec_cpu *cpu, uint64_t page, const uint8_t *host)
+{
+    if (cpu->view == cpu->kernel_ac || cpu->view->entry[view_index(page)].write != page)
+        return false;
+    cpu->stack_page[is_user(cpu)] =
+        (struct rec_stack_page){page, (uint64_t)(uintptr_t)host - page};
+    return true;
+}
+
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
 {
-    unsigned size = 1u << (kind & REC_ACCESS_SIZE), offset = linear & (PAGE - 1);
+    unsigned size = REC_ACCESS_SIZE(kind), offset = linear & (PAGE - 1);
     uint32_t access = (is_user(cpu) ? WALK_USER : 0) | (kind & REC_ACCESS_WRITE ? WALK_WRITE : 0);
     uint64_t page = linear - offset;
     struct walk_result result;
     uint8_t *host;
 
+    if (offset + size > PAGE && (kind & REC_ACCESS_SHARED)) {
+        cpu->split = 1;
+        return REC_REFUSED;
+    }
     if (offset + size > PAGE || ((kind & REC_ACCESS_ALIGNED) && (linear & (size - 1))))
         return REC_REFUSED;
     if ((cpu->mode & REC_MODE_64) ? !canonical(linear) : linear >> 32 != 0)
@@ -52,10 +66,10 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     if (!host || ((kind & REC_ACCESS_WRITE) && !tag_for_writing(cpu, result.gpa)))
         return REC_REFUSED;
     view_enter(cpu->view, linear, host, kind & REC_ACCESS_WRITE, result.global, result.page_bits);
-    if ((kind & REC_ACCESS_STACK) && cpu->view != cpu->kernel_ac &&
-        cpu->view->entry[view_index(linear)].write == page)
-        cpu->stack_page[is_user(cpu)] =
-            (struct rec_stack_page){page, (uint64_t)(uintptr_t)host - page};
+    if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page, host) && (kind & REC_ACCESS_SHARED)) {
+        cpu->split = 1; // the group would look for it there
+        return REC_REFUSED;
+    }
     atomic_store_explicit(&cpu->fills, cpu->fills + 1, memory_order_relaxed);
     return (uint64_t)(uintptr_t)host - page;
 }

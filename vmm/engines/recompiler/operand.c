@@ -110,15 +110,6 @@ static void miss(struct translation *t, const struct unit *u, struct ea ea, unsi
                            .jump = emit_jcc_later(t->e, condition)};
 }
 
-static unsigned log2_of(unsigned size)
-{
-    unsigned n = 0;
-
-    while ((1u << n) < size)
-        n++;
-    return n;
-}
-
 static void check_stack(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
                         uint32_t kind)
 {
@@ -156,10 +147,58 @@ static void check_tlb(struct translation *t, const struct unit *u, struct ea ea,
     cold->back = emit_here(e);
 }
 
+/* The operand itself, its page's addend in R15. */
+static struct rm operand_of(struct translation *t, struct ea ea)
+{
+    struct rm slot;
+
+    if (!base_slot(ea, &slot))
+        return rm_mem_index(R15, host_reg(ea.base), 0, ea.disp);
+    emit_load(t->e, R14, slot);
+    return rm_mem_index(R15, R14, 0, ea.disp);
+}
+
+/* The first access of a group checks what all of them may touch. */
+static struct rm shared(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
+                        uint32_t kind)
+{
+    struct group *g = u->group;
+    bool stack = ea.base == CPU_RSP;
+    int32_t kept = AT(addend) + 8 * (int32_t)(g - t->group);
+    struct ea first = ea;
+
+    (void)size;
+    if (stack)
+        kept = t->mode & REC_MODE_USER ? AT(stack_page[1].addend) : AT(stack_page[0].addend);
+    if (g->checked) {
+        emit_load(t->e, R15, rm_mem(RSP, kept));
+        return operand_of(t, ea);
+    }
+    g->checked = true;
+    first.disp = g->low - (stack ? u->delta : 0);
+    size = (unsigned)(g->high - g->low);
+    kind |= REC_ACCESS_SHARED | size << 8;
+    if (stack) {
+        check_stack(t, u, first, size, kind);
+    } else {
+        check_tlb(t, u, first, size, kind);
+        emit_store(t->e, rm_mem(RSP, kept), R15);
+    }
+    return operand_of(t, ea);
+}
+
+/* Is an access checked already? It does not destroy the flags then. */
+bool operand_is_checked(const struct unit *u)
+{
+    return u->group && u->group->members > 1 && u->group->checked;
+}
+
 struct rm operand_check(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
                         uint32_t kind)
 {
-    kind |= log2_of(size);
+    if (u->group && u->group->members > 1)
+        return shared(t, u, ea, size, kind);
+    kind |= size << 8;
     if (ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow &&
         !(kind & REC_ACCESS_ALIGNED))
         check_stack(t, u, ea, size, kind);

@@ -88,6 +88,12 @@ struct engine *recompiler_create(struct host *host, unsigned vcpus,
     return engine;
 }
 
+bool recompiler_compare(struct engine *engine)
+{
+    engine->lockstep = lockstep_create(engine->host);
+    return engine->lockstep;
+}
+
 static bool has_bmi2(void)
 {
     struct cpuid_regs r;
@@ -136,6 +142,8 @@ void recompiler_destroy(struct engine *engine)
             host_free(host, cpu->kernel_ac);
         host_free(host, cpu);
     }
+    if (engine->lockstep)
+        lockstep_destroy(engine->lockstep, host);
     if (engine->blocks) {
         blocks_free(engine->blocks, host);
         host_free(host, engine->blocks);

@@ -39,6 +39,11 @@ struct recompiler_stats {
 /* For vm_create(); NULL: out of memory. */
 struct engine *recompiler_create(struct host *host, unsigned vcpus,
                                  const struct recompiler_code *code);
+/*
+ * After recompiler_create(), with one vCPU: compare every block with the interpreter (lockstep.h);
+ * a difference ends the machine. False: out of memory.
+ */
+bool recompiler_compare(struct engine *engine);
 /* After vm_create(), before the first vcpu_loop(). False: out of memory. */
 bool recompiler_attach(struct engine *engine, struct vm *vm);
 /* After vm_destroy(). */

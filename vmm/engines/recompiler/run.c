@@ -289,7 +289,7 @@ static bool fetch_page(struct rec_cpu *cpu, uint64_t linear, uint64_t *gpa, cons
 static bool place_at(struct rec_cpu *cpu, uint64_t linear, struct origin *place, bool *global)
 {
     place->offset = linear & (PAGE - 1);
-    place->mode = cpu->mode;
+    place->mode = cpu->mode | cpu->plain;
     place->page2 = BLOCK_ONE_PAGE;
     *global = true;
     if (!fetch_page(cpu, linear, &place->page, &place->bytes, global))
@@ -502,6 +502,8 @@ static bool must_leave(struct rec_cpu *cpu)
     return false;
 }
 
+static bool after_block(struct rec_cpu *cpu);
+
 /* A block on its own, compared with the interpreter. */
 static bool in_lockstep(struct rec_cpu *cpu, const struct block *block)
 {
@@ -516,7 +518,7 @@ static bool in_lockstep(struct rec_cpu *cpu, const struct block *block)
         vm_finish(cpu->engine->vm, VM_END_ENGINE, 0, cpu->vcpu->id);
         return true;
     }
-    return cpu->exit == REC_EXIT_INTERPRET ? step(cpu) : false;
+    return after_block(cpu);
 }
 
 /* The quick way: what the view's jump table knows of RIP. NULL: to be looked for. */
@@ -533,8 +535,19 @@ static struct block *find_quickly(struct rec_cpu *cpu)
     return block->dead ? NULL : block;
 }
 
+/*
+ * A group of accesses lies in two pages: on with a translation that checks each. Jumps in its page
+ * stay in such; those by table lead out of them.
+ */
 static bool after_block(struct rec_cpu *cpu)
 {
+    cpu->plain = cpu->split && cpu->exit == REC_EXIT_INTERPRET ? REC_MODE_PLAIN : cpu->plain;
+    if (cpu->exit == REC_EXIT_LOOKUP)
+        cpu->plain = 0;
+    if (cpu->split) {
+        cpu->split = 0;
+        return false;
+    }
     return cpu->exit == REC_EXIT_INTERPRET && !must_leave(cpu) ? step(cpu) : false;
 }
 
@@ -546,7 +559,7 @@ static bool go_on(struct rec_cpu *cpu)
     struct block *block;
     bool global = false;
 
-    if (!engine->lockstep && cpu->exit != REC_EXIT_CHAIN_DIRECT &&
+    if (!engine->lockstep && !cpu->plain && cpu->exit != REC_EXIT_CHAIN_DIRECT &&
         cpu->exit != REC_EXIT_CHAIN_ENTRY) {
         go_inside(cpu);
         block = find_quickly(cpu);
@@ -573,9 +586,11 @@ static bool go_on(struct rec_cpu *cpu)
         return false;
     }
     cpu->flushes = flushes;
-    view_enter_jump(cpu->view, blocks_jump_index(engine->blocks, cpu->state.rip), cpu->state.rip,
-                    blocks_address(engine->blocks, block->code),
-                    (uint32_t)(block - engine->blocks->block), global);
+    if (!cpu->plain)
+        view_enter_jump(cpu->view, blocks_jump_index(engine->blocks, cpu->state.rip),
+                        cpu->state.rip,
+                        blocks_address(engine->blocks, block->code),
+                        (uint32_t)(block - engine->blocks->block), global);
     enter(cpu, block);
     return after_block(cpu);
 }

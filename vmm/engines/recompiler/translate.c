@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A block: decode, see who needs which flags, emit. */
-#include "vmm/engines/recompiler/translate.h"
+#include "vmm/engines/recompiler/share.h"
 
 #include "lib/string.h"
 
@@ -388,6 +388,7 @@ bool translate(struct blocks *blocks, struct block *block, const struct origin *
     ended = t->count && t->unit[t->count - 1].class >= INSN_JMP;
     block->flags = (uint8_t)translate_flags_wanted(t, block->first);
     find_live(t, end);
+    share_find(t);
     prologue(t);
     for (unsigned n = 0; n < t->count; n++)
         emit_unit(t, &t->unit[n]);

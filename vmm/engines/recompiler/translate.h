@@ -25,6 +25,13 @@ enum insn_class {
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
 };
 
+/* Accesses that share a check (share.h). Distances are from the base's value. */
+struct group {
+    int32_t low, high;    // what it touches; with the stack pointer as it is where the block begins
+    unsigned members;
+    bool checked;         // the first has been emitted
+};
+
 struct unit {
     struct insn insn;
     struct effects effects;
@@ -32,6 +39,8 @@ struct unit {
     uint16_t offset;      // in the page
     uint16_t live_before; // flags needed by somebody from here on
     uint16_t live_after;
+    struct group *group;  // of its operand, or of its use of the stack; NULL: checked by itself
+    int32_t delta;        // by what the stack pointer has moved since the block's beginning
 };
 
 /* A memory operand of the guest's. */
@@ -75,6 +84,8 @@ struct translation {
     enum flags_at flags;
     unsigned cold_count;
     struct cold cold[BLOCK_COLD];
+    unsigned group_count;
+    struct group group[BLOCK_INSNS];
     unsigned trap_count;
     struct block_trap trap[BLOCK_INSNS];
 };
@@ -103,6 +114,7 @@ struct ea operand_ea(const struct translation *t, const struct unit *u);
  */
 struct rm operand_check(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
                         uint32_t kind);
+bool operand_is_checked(const struct unit *u);
 /* The linear address into R14; destroys the host's flags, nothing else. */
 void operand_address(struct translation *t, struct ea ea);
 /* Makes a checked operand one that does not use R14. */
