@@ -35,7 +35,7 @@ static unsigned size_of(const struct unit *u, int n)
 static bool is_high(const struct unit *u, int n, unsigned reg)
 {
     return n >= 0 && size_of(u, n) == 1 && reg >= 4 && reg < 8 && !(u->insn.prefixes & INSN_REX) &&
-           u->insn.map < MAP_V1;
+           u->insn.map < MAP_3A; // PINSRB and PEXTRB have whole registers
 }
 
 /* What one instruction is made of. */
@@ -60,6 +60,12 @@ static unsigned imm_size(const struct unit *u)
     }
 }
 
+/* Of general instructions: F2 and F3 are no hints (of transactions) but choose the operation. */
+static bool prefix_matters(const struct insn *i)
+{
+    return i->map != MAP_0F || i->opcode == 0xb8 || i->opcode == 0xbc || i->opcode == 0xbd;
+}
+
 static void prefixes(const struct unit *u, struct form *f)
 {
     const struct insn *i = &u->insn;
@@ -78,7 +84,7 @@ static void prefixes(const struct unit *u, struct form *f)
     f->op.opsize = i->prefixes & INSN_OPSIZE;
     f->op.lock = i->prefixes & INSN_LOCK;
     f->op.byte_regs = i->prefixes & INSN_REX;
-    if (i->map != MAP_1)
+    if (i->map != MAP_1 && !(u->effects.kind == COPY_PLAIN && !prefix_matters(i)))
         f->op.pp = i->prefixes & INSN_REP ? 2 : i->prefixes & INSN_REPNE ? 3 : 0;
 }
 
@@ -289,6 +295,15 @@ static bool needs_flags(const struct unit *u)
     return u->effects.read || (u->effects.touched && (u->live_after & ~u->effects.written));
 }
 
+/* The processor may refuse what is emitted next. */
+static void note_trap(struct translation *t, const struct unit *u)
+{
+    if (u->effects.traps)
+        t->trap[t->trap_count++] = (struct block_trap){
+            (uint16_t)(blocks_offset(t->blocks, t->e->out) - t->block->code),
+            (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
+}
+
 /* The instruction itself: operands are where they have to be. */
 static void encode(struct translation *t, const struct unit *u, struct form *f, unsigned reg,
                    struct rm rm)
@@ -343,10 +358,7 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
     } else if (f->vvvv_n >= 0) {
         f->op.vvvv = (uint8_t)host_reg(f->vvvv);
     }
-    if (u->effects.traps)
-        t->trap[t->trap_count++] = (struct block_trap){
-            (uint16_t)(blocks_offset(t->blocks, e->out) - t->block->code),
-            (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
+    note_trap(t, u);
     encode(t, u, f, reg, rm);
     if (u->effects.touched)
         t->flags = FLAGS_HOST;
@@ -377,6 +389,7 @@ static void copy_fixed(struct translation *t, const struct unit *u, const struct
 
     if (needs_flags(u))
         flags_to_host(t);
+    note_trap(t, u);
     if (f->op.opsize)
         emit_byte(e, 0x66);
     if (f->op.w)

@@ -77,7 +77,9 @@ static void one_byte(struct effects *e, const struct insn *i)
         e->writes = false;
         break;
     case 0x86: case 0x87: e->writes = true; e->kind = COPY_PLAIN; break;
-    case 0x88 ... 0x8b: case 0x8d: case 0xc6: case 0xc7: case 0x98: case 0x99: case 0xa0 ... 0xa3:
+    case 0x8d: e->kind = i->memory ? COPY_PLAIN : COPY_NO; break;
+    case 0xc6: case 0xc7: e->kind = reg == 0 ? COPY_PLAIN : COPY_NO; break; // else XABORT, XBEGIN
+    case 0x88 ... 0x8b: case 0x98: case 0x99: case 0xa0 ... 0xa3:
     case 0xb0 ... 0xbf: case 0x90 ... 0x97:
         e->kind = COPY_PLAIN;
         break;
@@ -146,7 +148,7 @@ static void two_byte(struct effects *e, const struct insn *i)
         flags(e, 0, FLAG_ALL);
         break;
     case 0xc0: case 0xc1: e->kind = COPY_PLAIN; flags(e, 0, FLAG_ALL); e->writes = true; break;
-    case 0xc3: e->kind = COPY_PLAIN; break; // MOVNTI
+    case 0xc3: e->kind = i->memory ? COPY_PLAIN : COPY_NO; break; // MOVNTI
     case 0xc7:
         if (i->memory && reg == 1) { // CMPXCHG8B, CMPXCHG16B
             e->kind = COPY_PLAIN;

@@ -529,7 +529,7 @@ static struct block *find_quickly(struct rec_cpu *cpu)
     unsigned index = blocks_jump_index(blocks, rip);
     struct block *block;
 
-    if (cpu->view->jump_tag[index] != rip)
+    if (cpu->view->jump_tag[index] != rip || rip == VIEW_NO_TAG)
         return NULL;
     block = &blocks->block[cpu->view->jump_block[index]];
     return block->dead ? NULL : block;
@@ -548,7 +548,9 @@ static bool after_block(struct rec_cpu *cpu)
         cpu->split = 0;
         return false;
     }
-    return cpu->exit == REC_EXIT_INTERPRET && !must_leave(cpu) ? step(cpu) : false;
+    if (cpu->exit != REC_EXIT_INTERPRET)
+        return false;
+    return must_leave(cpu) || step(cpu);
 }
 
 /* From one exit of translated code to the next. True: the vCPU has to do something. */

@@ -23,6 +23,8 @@ static uint32_t implicit(const struct insn *i)
         if (op == 0xdf || (op >= 0xa0 && op <= 0xa3) || (op >= 0x90 && op <= 0x97))
             return BIT(CPU_RAX); // FNSTSW AX; moffs; XCHG
     }
+    if ((i->map == MAP_3A || i->map == MAP_V3) && op >= 0x60 && op <= 0x63)
+        return BIT(CPU_RCX); // PCMPxSTRI
     if (i->map == MAP_0F && (op == 0xb0 || op == 0xb1 || op == 0xc7))
         return BIT(CPU_RAX) | BIT(CPU_RDX);
     return 0;
