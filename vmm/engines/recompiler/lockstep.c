@@ -32,6 +32,7 @@ struct lockstep {
     } step[STEPS];
     struct write write[WRITES];
     uint64_t compared;
+    enum interp_status ended; // of the trial
 };
 
 static uint8_t *ram(void *arg, uint64_t gpa, unsigned size, bool write)
@@ -152,6 +153,16 @@ static void record(struct lockstep *l, uint64_t from)
     l->step_count++;
 }
 
+/* Does the instruction depend on flags that one before it left undefined? */
+static bool reads_undefined(const struct lockstep *l)
+{
+    const struct insn *i = &l->interp.insn;
+    bool jcc = (i->map == MAP_1 && i->opcode >> 4 == 7) || (i->map == MAP_0F && i->opcode >> 4 == 8);
+    unsigned read = jcc ? effects_condition(i->opcode & 15) : effects_of(i).read;
+
+    return l->step_count && (read & l->step[l->step_count - 1].undefined);
+}
+
 void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
 {
     l->cpu = cpu;
@@ -166,7 +177,10 @@ void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
     while (l->step_count < STEPS && !l->stopped) {
         uint64_t from = l->state.rip;
 
-        if (interp_step(&l->interp) != INTERP_DONE || l->stopped)
+        l->ended = interp_step(&l->interp);
+        l->stopped |= l->ended == INTERP_EXIT; // as for the clock, which C code reads
+        l->stopped |= reads_undefined(l);
+        if (l->ended != INTERP_DONE || l->stopped)
             break;
         record(l, from);
     }
@@ -190,16 +204,25 @@ static void say(struct lockstep *l, const char *what, unsigned n, const struct c
     struct vm *vm = l->cpu->engine->vm;
 
     vm_log(vm, "lockstep: %s; block at %lx, mode %x, left at %lx by %u", what,
-           l->step_count ? l->step[0].from : 0, block->mode, s->rip, l->cpu->exit);
+           l->first, block->mode, s->rip, l->cpu->exit);
     for (unsigned i = 0; i < l->step_count && i <= n; i++)
         vm_log(vm, "  %lx: %s", l->step[i].from, opcode_name(l->step[i].insn.op));
-    if (n >= l->step_count)
+    if (n >= l->step_count) {
+        vm_log(vm, "  then %lx: %s, status %u, vector %u", l->state.rip,
+               opcode_name(l->interp.insn.op), l->ended, l->interp.fault.vector);
         return;
+    }
     for (unsigned i = 0; i < 16; i++)
         if (l->step[n].gpr[i] != (i == CPU_RSP ? s->rsp : s->gpr[i]))
             vm_log(vm, "  register %u: %lx, by the interpreter %lx", i,
                    i == CPU_RSP ? s->rsp : s->gpr[i], l->step[n].gpr[i]);
     vm_log(vm, "  rflags %lx, by the interpreter %lx", s->rflags, l->step[n].rflags);
+}
+
+static bool is_string(const struct insn *i)
+{
+    return i->map == MAP_1 && (i->opcode == 0xa4 || i->opcode == 0xa5 || i->opcode == 0xaa ||
+                               i->opcode == 0xab);
 }
 
 bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block *block)
@@ -218,6 +241,9 @@ bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block
         if (registers_agree(l, n, s))
             break;
     }
+    if (n == l->step_count && near != STEPS && cpu->exit == REC_EXIT_INTERPRET &&
+        is_string(near + 1 < l->step_count ? &l->step[near + 1].insn : &l->interp.insn))
+        return true; // left in the middle of its repetitions
     if (n == l->step_count) {
         if (near == STEPS && l->stopped)
             return true;

@@ -110,10 +110,16 @@ static enum insn_class class_by_opcode(const struct insn *i)
     }
 }
 
-/* FS and GS have limits outside of 64-bit code. */
-static bool segment_allowed(const struct translation *t, const struct insn *i)
+/* Outside of 64-bit code FS and GS have limits, and CS cannot be written to. */
+static bool segment_allowed(const struct translation *t, const struct unit *u)
 {
-    return t->code_size == 8 || i->segment < SEG_FS ||
+    const struct insn *i = &u->insn;
+
+    if (t->code_size == 8)
+        return true;
+    if (i->segment == SEG_CS)
+        return !i->memory || !u->effects.writes;
+    return i->segment < SEG_FS ||
            (t->mode & (i->segment == SEG_FS ? REC_MODE_FS : REC_MODE_GS));
 }
 
@@ -122,7 +128,7 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
     const struct insn *i = &u->insn;
     enum insn_class class = class_by_opcode(i);
 
-    if (!segment_allowed(t, i))
+    if (!segment_allowed(t, u))
         return INSN_INTERPRET;
     if (class == INSN_NOP || class == INSN_JCC)
         return i->opsize == 2 && class == INSN_JCC ? INSN_INTERPRET : class;
