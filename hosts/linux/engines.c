@@ -40,9 +40,26 @@ static struct engine *create_recompiler(struct host *host, unsigned vcpus)
     return code_memory_create(&code, CODE_CACHE) ? recompiler_create(host, vcpus, &code) : NULL;
 }
 
-static uint64_t recompiler_steps(const struct engine *engine, unsigned vcpu)
+static bool describe_recompiler(const struct engine *engine, unsigned n, char *line, size_t size)
 {
-    return recompiler_interpreted(engine, vcpu);
+    struct recompiler_stats s = recompiler_stats(engine);
+
+    switch (n) {
+    case 0:
+        snprintf(line, size, "%lu blocks of %lu instructions translated to %lu KiB, %lu entered from "
+                             "the dispatcher", s.blocks, s.insns, s.code_bytes >> 10, s.entries);
+        return true;
+    case 1:
+        snprintf(line, size, "%lu instructions interpreted, %lu TLB misses, %lu blocks dropped for "
+                             "writes, code cache flushed %lu times",
+                 s.interpreted, s.fills, s.invalidated, s.flushes);
+        return true;
+    case 2:
+        snprintf(line, size, "lockstep compared %lu blocks", s.compared);
+        return s.compared != 0;
+    default:
+        return false;
+    }
 }
 
 static const struct engine_kind recompiler = {
@@ -52,7 +69,7 @@ static const struct engine_kind recompiler = {
     .begin_thread = traps_begin_thread,
     .compare      = recompiler_compare,
     .destroy      = recompiler_destroy,
-    .steps        = recompiler_steps,
+    .describe     = describe_recompiler,
 };
 
 /* FSGSBASE in user mode (SDM volume 1, 16.3): AT_HWCAP2 bit 1; AVX for the state it keeps. */

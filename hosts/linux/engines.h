@@ -19,6 +19,8 @@ struct engine_kind {
     bool (*compare)(struct engine *engine); // with the interpreter; after create; may be NULL
     void (*destroy)(struct engine *engine);                      // after vm_destroy()
     uint64_t (*steps)(const struct engine *engine, unsigned vcpu); // guest instructions so far
+    /* Lines for --stats: writes the next one and returns true, from n = 0 on. May be NULL. */
+    bool (*describe)(const struct engine *engine, unsigned n, char *line, size_t size);
     /* What the sandbox leaves it: files, at most one a vCPU, and ioctl requests. May be NULL. */
     unsigned (*files)(const struct engine *engine, int *fd);
     const uint32_t *requests;

@@ -204,6 +204,7 @@ static void say_stats(struct run *run)
     struct host *host = &run->host;
     uint64_t now = host_ns();
     struct rusage usage;
+    char line[160];
 
     getrusage(RUSAGE_SELF, &usage);
     host_say(host, "stats: set-up %lu us, guest %lu ms, CPU user %ld ms, CPU system %ld ms, "
@@ -212,9 +213,15 @@ static void say_stats(struct run *run)
              usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000,
              usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss);
     for (unsigned i = 0; i < run->config.vcpus; i++)
-        host_say(host, "stats: CPU %u: %lu exits, %lu instructions by the %s", i,
-                 host->vm->vcpu[i].exits,
-                 run->kind->steps ? run->kind->steps(run->engine, i) : 0, run->kind->ops->name);
+        if (run->kind->steps)
+            host_say(host, "stats: CPU %u: %lu exits, %lu instructions by the %s", i,
+                     host->vm->vcpu[i].exits, run->kind->steps(run->engine, i),
+                     run->kind->ops->name);
+        else
+            host_say(host, "stats: CPU %u: %lu exits", i, host->vm->vcpu[i].exits);
+    for (unsigned n = 0; run->kind->describe &&
+                         run->kind->describe(run->engine, n, line, sizeof(line)); n++)
+        host_say(host, "stats: %s", line);
 }
 
 /* From the first guest instruction to the end. */

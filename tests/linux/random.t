@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Random code in a guest, several seeds, on $ENGINE or the interpreter: the VM process survives, neither its sandbox nor its memory notices.
+# Random code in a guest, several seeds, on $ENGINE, or interpreter and recompiler: the VM process survives, neither its sandbox nor its memory notices.
 # SECONDS_EACH, SEEDS: longer runs.
 # timeout: 300
 . tests/tap.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 graft=build/release/host/bin/graft
-each=${SECONDS_EACH:-8}
+each=${SECONDS_EACH:-5}
 
 # resident: the largest resident size in KiB, from the statistics of the last run
 resident() { sed -n 's/.*resident at most \([0-9]*\) KiB.*/\1/p' "$tap_temporary/log"; }
@@ -21,7 +21,7 @@ once() # ENGINE SEED SECONDS
     status=$?
 }
 
-for engine in ${ENGINE:-interpreter}; do
+for engine in ${ENGINE:-interpreter recompiler}; do
     once "$engine" 1 1
     first=$(resident)
     for seed in ${SEEDS:-1 2}; do

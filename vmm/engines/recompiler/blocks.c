@@ -16,9 +16,9 @@ bool blocks_init(struct blocks *blocks, struct host *host, const struct recompil
 {
     blocks->code = *code;
     blocks->page_count = memory_end >> 12;
-    blocks->pages = host_alloc(host, blocks->page_count * sizeof(struct page), 64);
-    blocks->hash = host_alloc(host, BLOCKS_HASH * sizeof(uint32_t), 64);
-    blocks->block = host_alloc(host, BLOCKS_MAX * sizeof(struct block), 64);
+    blocks->pages = host_alloc(host, blocks->page_count * sizeof(struct page), 16);
+    blocks->hash = host_alloc(host, BLOCKS_HASH * sizeof(uint32_t), 16);
+    blocks->block = host_alloc(host, BLOCKS_MAX * sizeof(struct block), 16);
     blocks->translation = host_alloc(host, sizeof(struct translation), 64);
     if (!blocks->pages || !blocks->hash || !blocks->block || !blocks->translation)
         return false;

@@ -100,7 +100,7 @@ struct rec_cpu {
     bool     exclusive;         // this vCPU has stopped the others
     _Atomic uint32_t inside;    // may be in translated code
     _Atomic uint32_t kicked;
-    _Atomic uint64_t entries, interpreted, lookups, fills;
+    _Atomic uint64_t entries, interpreted, fills;
 };
 _Static_assert(offsetof(struct rec_cpu, state) % 4096 == 0, "stack aligned, page of its own");
 

@@ -151,11 +151,6 @@ void recompiler_destroy(struct engine *engine)
     host_free(host, engine);
 }
 
-uint64_t recompiler_interpreted(const struct engine *engine, unsigned vcpu)
-{
-    return engine->cpu[vcpu]->interpreted;
-}
-
 struct recompiler_stats recompiler_stats(const struct engine *engine)
 {
     const struct blocks *b = engine->blocks;
@@ -164,6 +159,8 @@ struct recompiler_stats recompiler_stats(const struct engine *engine)
         .flushes = b->flushes, .code_bytes = blocks_offset(b, b->emit.out),
     };
 
+    if (engine->lockstep)
+        stats.compared = lockstep_compared(engine->lockstep);
     for (unsigned i = 0; i < engine->count; i++) {
         stats.entries += engine->cpu[i]->entries;
         stats.interpreted += engine->cpu[i]->interpreted;

@@ -29,11 +29,11 @@ struct recompiler_stats {
     uint64_t interpreted;  // instructions
     uint64_t blocks;       // translated
     uint64_t insns;        // translated
-    uint64_t lookups;      // of blocks, by the dispatcher
     uint64_t fills;        // misses of the TLB that were filled
     uint64_t invalidated;  // blocks dropped because their code was written to
     uint64_t flushes;      // of the whole code cache
     uint64_t code_bytes;   // in use
+    uint64_t compared;     // blocks, with the interpreter
 };
 
 /* For vm_create(); NULL: out of memory. */
@@ -49,8 +49,6 @@ bool recompiler_attach(struct engine *engine, struct vm *vm);
 /* After vm_destroy(). */
 void recompiler_destroy(struct engine *engine);
 
-/* Instructions that the interpreter has done for vCPU n. */
-uint64_t recompiler_interpreted(const struct engine *engine, unsigned vcpu);
 struct recompiler_stats recompiler_stats(const struct engine *engine);
 
 /*

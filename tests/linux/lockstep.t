@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The recompiler, block by block against the interpreter (--lockstep): the test kernel's guests, and Debian's kernel for a while.
+# SECONDS_BOOT: how long (tests/linux/lockstep.soak: to the shell).
+# timeout: 300
+. tests/tap.sh
+
+make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
+tools/guest.sh kernel >&2
+tools/guest.sh initrd >&2
+graft=build/release/host/bin/graft
+log=$tap_temporary/log
+
+"$graft" run --engine recompiler --kernel build/guest/bzImage --timeout 1 >/dev/null 2>"$log" </dev/null
+if grep -q "the recompiler needs" "$log"; then
+    skip lockstep "$(sed -n 's/^graft: //p' "$log" | head -n 1)"
+    tap_end
+    exit
+fi
+
+for test in ports memory events; do
+    "$graft" run --engine recompiler --lockstep --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 --append "test=$test" \
+        >/dev/null 2>"$log" </dev/null
+    is $? 1 "test=$test: no block differs, and the guest is content"
+    grep lockstep: "$log" | sed 's/^/# /'
+done
+
+"$graft" run --engine recompiler --lockstep --stats --kernel build/guest/bzImage --initrd build/guest/initrd --memory 512M \
+    --append "console=ttyS0 quiet" --timeout "${SECONDS_BOOT:-25}" >/dev/null 2>"$log" </dev/null
+status=$?
+grep -q lockstep: "$log"
+[ $? = 1 ] && [ "$status" = 124 ]
+report $? "Debian's kernel: no block differs in ${SECONDS_BOOT:-25} seconds"
+[ "$status" = 124 ] || sed 's/^/# /' "$log" | head -n 40
+compared=$(sed -n 's/.*lockstep compared \([0-9]*\) blocks.*/\1/p' "$log")
+[ "${compared:-0}" -gt 100000 ]
+report $? "at least 100,000 blocks were compared (${compared:-0})"
+tap_end
