@@ -91,6 +91,7 @@ void host_say(struct host *host, const char *format, ...);
 #define HOST_OUTPUT 1u // there is room, or nobody reads any more
 #define HOST_RESUME 2u // the guest takes input again
 #define HOST_ENDED  4u
+#define HOST_COMMAND 8u // the command (command.h) is over
 void host_wake(struct host *host, uint32_t bits);
 bool loop_init(struct host *host, int input) __attribute__((warn_unused_result));
 

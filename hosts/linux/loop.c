@@ -241,6 +241,8 @@ static void woken(struct host *host)
         host_say(host, "nobody reads the console any more: the machine ends");
         vm_stop(host->vm);
     }
+    if (work & HOST_COMMAND && !atomic_load(&host->ended))
+        vm_stop(host->vm);
     if (work & HOST_RESUME)
         input_came(host, false);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* graft: virtual machines as ordinary processes on Linux. */
+#include "hosts/linux/command.h"
 #include "hosts/linux/engines.h"
 #include "hosts/linux/options.h"
 #include "hosts/linux/run.h"
@@ -28,7 +29,9 @@ static int run(const struct options *options)
 
     if (error[0] && (!engine || options->verbose || options->engine == ENGINE_KVM))
         fprintf(stderr, "graft: %s\n", error);
-    return engine ? run_machine(options, engine) : RUN_SETUP;
+    if (!engine)
+        return options->exec ? COMMAND_BROKEN : RUN_SETUP;
+    return run_machine(options, engine);
 }
 
 /* Text that was asked for; a reader that has gone is an error. */

@@ -26,6 +26,11 @@ const char options_run_usage[] =
     "  --bios FILE        a ROM of 64 KiB to 16 MiB instead of a kernel, from its reset vector\n"
     "  --initrd FILE      its initial RAM disk, or the first module\n"
     "  --append STRING    its command line, such as 'console=ttyS0'\n"
+    "  --exec 'COMMAND'   run COMMAND in the guest, print its output, exit with its status, or 125 and a\n"
+    "                     message if it was not run to its end. --initrd must be Graft's own, whose\n"
+    "                     init runs it (tools/guest.sh initrd). Without --append: 'console=ttyS0\n"
+    "                     quiet'; with it, console=ttyS0 must be there. --verbose: the console goes to\n"
+    "                     standard error; a reset ends the machine; it gets no input\n"
     "  --memory SIZE      such as 512M or 2G (default 256M)\n"
     "  --cpus N           1 to 64 (default 1)\n"
     "  --engine NAME      auto, kvm, recompiler or interpreter (default auto)\n"
@@ -44,7 +49,7 @@ const char options_run_usage[] =
     "\n"
     "Exit status: 0 power-off; with --debug-exit the value written * 2 + 1; 100 + N for another\n"
     "end (102 reset, 104 triple fault, 105 invalid state, 106 engine, 107 stopped, 108 boot);\n"
-    "1 it could not be set up; 2 wrong usage; 124 time-out.\n";
+    "1 it could not be set up (with --exec: 125); 2 wrong usage; 124 time-out.\n";
 
 __attribute__((format(printf, 2, 3)))
 static bool fail(struct options *options, const char *format, ...)
@@ -131,14 +136,14 @@ static bool set_port(struct options *options, const char *name, const char *valu
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
-    OPTION_BIOS, OPTION_POST_PORT,
+    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_LOCKSTEP, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--hpet",
+    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--hpet",
     "--stats", "--verbose", "--no-sandbox", "--lockstep", "--help",
 };
 
@@ -159,6 +164,7 @@ static bool set_option(struct options *options, enum option option, const char *
         return set_number(options, name, value, 0, 3600000, &options->watchdog_ms);
     case OPTION_DEBUG_EXIT: return set_port(options, name, value, &options->debug_exit);
     case OPTION_POST_PORT:  return set_port(options, name, value, &options->post_port);
+    case OPTION_EXEC:       options->exec = value; return true;
     case OPTION_BIOS:       options->bios = value; return true;
     case OPTION_ON_RESET:   return set_reset(options, name, value);
     case OPTION_TIMEOUT:
@@ -210,6 +216,10 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
         return fail(options, "--kernel is missing: which kernel shall be booted?");
     if (options->bios && (options->kernel || options->initrd || options->append))
         return fail(options, "--bios stands without --kernel, --initrd and --append");
+    if (options->exec && (options->bios || !options->initrd))
+        return fail(options, "--exec wants an --initrd: Graft's own, whose init runs the command");
+    if (options->exec && !options->append)
+        options->append = "console=ttyS0 quiet";
     return true;
 }
 

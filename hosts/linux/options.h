@@ -20,6 +20,7 @@ struct options {
     const char *bios;         // NULL: kernel is there
     const char *initrd;       // NULL: none
     const char *append;       // NULL: no command line
+    const char *exec;         // NULL: no command for the guest's init
     uint64_t memory;          // bytes, a multiple of 4 KiB
     uint32_t cpus;
     enum options_engine engine;

@@ -86,7 +86,10 @@ static void *writer(void *argument)
             (void)host_event_wait(output->wake, HOST_FOREVER);
             continue;
         }
-        lost = lost || !write_all(output->fd, piece, n);
+        if (output->take)
+            lost = lost || !output->take(output->take_context, piece, n);
+        else
+            lost = lost || !write_all(output->fd, piece, n);
         if (drop(output, n, lost))
             clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
     }

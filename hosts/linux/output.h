@@ -21,6 +21,9 @@
 
 struct output {
     int fd;
+    /* Takes what would be written to fd; false: nobody reads any more. NULL: it is written. */
+    bool (*take)(void *context, const uint8_t *bytes, size_t n);
+    void *take_context;
     void (*changed)(void *context); // by the writer: there is room that was wanted, or it is lost
     void *context;
     pthread_t thread;
@@ -35,7 +38,7 @@ struct output {
     uint8_t bytes[OUTPUT_SIZE];
 };
 
-/* Starts the writer. False: no memory or no thread. */
+/* Starts the writer; `take` is set before. False: no memory or no thread. */
 bool output_start(struct output *output, struct host *host, int fd, void (*changed)(void *),
                   void *context) __attribute__((warn_unused_result));
 

@@ -2,12 +2,14 @@
 /* One machine: set-up, sandbox, threads, end. */
 #include "hosts/linux/run.h"
 
+#include "hosts/linux/command.h"
 #include "hosts/linux/host.h"
 #include "hosts/linux/image.h"
 #include "hosts/linux/sandbox.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@ struct run {
     const struct engine_kind *kind;
     struct engine *engine;
     struct host host;
+    struct command command; // --exec
     struct vm_config config;
     struct run_vcpu vcpu[VM_VCPUS_MAX];
     /* All vCPUs and the main thread meet here twice: before the filter, and behind it. */
@@ -63,6 +66,19 @@ static bool load_images(struct run *run)
     return false;
 }
 
+static bool make_command(struct run *run)
+{
+    const struct options *o = run->options;
+
+    if (!command_init(&run->command, &run->host, o->exec, o->verbose, &run->config.initrd)) {
+        host_log(&run->host, "no memory for the initrd with the command, or no random bytes");
+        return false;
+    }
+    run->host.output.take = command_take;
+    run->host.output.take_context = &run->command;
+    return true;
+}
+
 static bool make_machine(struct run *run)
 {
     const struct options *o = run->options;
@@ -72,12 +88,12 @@ static bool make_machine(struct run *run)
     run->config.vcpus = o->cpus;
     run->config.command_line = o->append;
     run->config.hpet = o->hpet;
-    run->config.end_on_reset = o->end_on_reset;
+    run->config.end_on_reset = o->end_on_reset || o->exec;
     run->config.debug_exit_port = o->debug_exit;
     run->config.post_port = o->post_port;
     run->config.log_post = o->bios && o->verbose;
     run->config.watchdog_ms = o->watchdog_ms;
-    if (!load_images(run) || !host_memory(host, o->memory))
+    if (!load_images(run) || (o->exec && !make_command(run)) || !host_memory(host, o->memory))
         return false;
     run->engine = run->kind->create(host, o->cpus);
     if (!run->engine) {
@@ -169,7 +185,7 @@ static bool start(struct run *run)
     if (run->options->verbose)
         host_say(&run->host, "%u CPUs by the %s, %lu MiB", run->config.vcpus, run->kind->ops->name,
                  run->config.memory >> 20);
-    if (!terminal_start(&run->host.terminal, STDIN_FILENO)) {
+    if (!terminal_start(&run->host.terminal, run->host.input)) {
         host_say(&run->host, "cannot make the terminal raw: %s", strerror(errno));
         return false;
     }
@@ -241,6 +257,8 @@ static int attend(struct run *run)
     join_vcpus(run);
     status = late ? RUN_TIMEOUT : vm_end_status(vm_end(host->vm));
     host_finish(host);
+    if (run->options->exec && !late)
+        status = command_status(&run->command);
     if (run->options->stats)
         say_stats(run);
     vm_destroy(host->vm);
@@ -251,15 +269,18 @@ static int attend(struct run *run)
 int run_machine(const struct options *options, const struct engine_kind *engine)
 {
     struct run *run = calloc(1, sizeof(*run));
-    int status = RUN_SETUP;
+    int status = options->exec ? COMMAND_BROKEN : RUN_SETUP;
+    int input = STDIN_FILENO;
 
     if (!run)
-        return RUN_SETUP;
+        return status;
     run->options = options;
     run->kind = engine;
     run->begun = host_ns();
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); // the guest's timers come when they are due
-    if (host_init(&run->host, STDIN_FILENO)) {
+    if (options->exec)
+        input = open("/dev/null", O_RDONLY | O_CLOEXEC); // the terminal stays the user's
+    if (host_init(&run->host, input)) {
         run->host.verbose = options->verbose;
         if (make_machine(run) && start(run))
             status = attend(run);

@@ -32,7 +32,7 @@ static void defaults(void)
 {
     ok(parse("graft run --kernel k"), "a kernel is enough");
     is_str(options.kernel, "k", "kernel");
-    ok(!options.initrd && !options.append, "no initrd, no command line");
+    ok(!options.initrd && !options.append && !options.exec, "no initrd, no command line");
     is_u64(options.memory, 256ull << 20, "256 MiB");
     is_u64(options.cpus, 1, "one CPU");
     ok(options.engine == ENGINE_AUTO && !options.end_on_reset && !options.no_sandbox,
@@ -66,6 +66,17 @@ static void bios(void)
     refuses("graft run --bios b --kernel k", "without --kernel");
     refuses("graft run --bios b --append a", "without --kernel");
     refuses("graft run --bios b --post-port 0", "1 to 65535");
+}
+
+static void command(void)
+{
+    ok(parse("graft run --kernel k --initrd i --exec reboot"), "a command");
+    is_str(options.exec, "reboot", "exec");
+    is_str(options.append, "console=ttyS0 quiet", "its command line");
+    ok(parse("graft run --kernel k --initrd i --exec a --append b"), "another command line");
+    is_str(options.append, "b", "stays as it is");
+    refuses("graft run --kernel k --exec a", "--initrd");
+    refuses("graft run --bios b --exec a", "--initrd");
 }
 
 static void commands(void)
@@ -105,6 +116,7 @@ int main(void)
     defaults();
     all();
     bios();
+    command();
     commands();
     wrong();
     return tap_done();

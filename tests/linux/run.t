@@ -18,6 +18,22 @@ is "$(cat "$tap_temporary/err")" "run: starting the guest on Graft in this machi
 run --timeout 3 --exec 'sleep 100' >/dev/null
 is $? 124 "--timeout"
 
+# The option itself, without ./run.
+graft() { timeout 200 build/release/host/bin/graft run --kernel build/guest/bzImage "$@" 2>"$tap_temporary/err" </dev/null; }
+out=$(graft --initrd build/guest/initrd --exec 'printf "a\\\\b\\001\\n"; cat; echo no >&2; exit 3')
+is $? 3 "graft run --exec: a command's status"
+is "$out" "$(printf 'a\\b\001\nno')" "its output, byte for byte, and no input"
+out=$(graft --initrd build/guest/initrd --exec 'echo begun; reboot -f; sleep 60')
+is "$? $out" "125 begun" "a guest that ends without the command's status"
+has "$(cat "$tap_temporary/err")" 'ended before the command did' "is reported"
+out=$(graft --initrd build/guest/initrd --append 'console=ttyS0 rdinit=/bin/false panic=-1' --exec true)
+is "$? $out" "125 " "a guest without our init"
+has "$(cat "$tap_temporary/err")" 'Kernel panic' "is reported with the console's last lines"
+graft --initrd build/guest/initrd --timeout 1 --exec 'sleep 100' >/dev/null
+is $? 124 "graft run --exec --timeout"
+graft --initrd README.none --exec true >/dev/null
+is $? 125 "what cannot be set up is no command's status"
+
 run --vms 2 >/dev/null
 is $? 125 "several machines are several processes"
 
