@@ -5,6 +5,7 @@
 #include "hosts/linux/host.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,8 +37,8 @@ static void add_entry(struct archive *archive, const char *name, unsigned mode, 
 {
     char header[ENTRY_MAX];
     size_t size = strlen(data);
-    int n = snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X"
-                     "%08X%s", archive->inode++, mode, 0u, 0u, 1u, 0u, (unsigned)size, 0u, 0u, 0u,
+    int n = snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X"
+                     "%08X%08X%08X%08X%s", archive->inode++, mode, 0u, 0u, 1u, 0u, (unsigned)size, 0u, 0u, 0u,
                      0u, (unsigned)strlen(name) + 1, 0u, name);
 
     append(archive, header, (size_t)n + 1);
@@ -75,7 +76,11 @@ static bool write_all(int fd, const char *bytes, size_t n)
         if (done > 0) {
             bytes += done;
             n -= (size_t)done;
-        } else if (done == 0 || (errno != EINTR && errno != EAGAIN)) {
+        } else if (done < 0 && errno == EAGAIN) { // somebody else made the file non-blocking
+            struct pollfd p = {fd, POLLOUT, 0};
+
+            (void)poll(&p, 1, -1);
+        } else if (done == 0 || errno != EINTR) {
             return false;
         }
     }
@@ -163,13 +168,13 @@ int command_status(struct command *command)
 
     if (frames->state == FRAMES_DONE && !command->lost)
         return frames->status;
-    if (frames->state == FRAMES_DONE)
+    if (command->lost)
         host_log(command->host, "nobody reads the command's output");
     else if (frames->state == FRAMES_RUNNING)
         host_log(command->host, "the machine ended before the command did");
     else
         host_say(command->host, "the command was not run to its end: %s", frames->reason);
-    if (frames->state != FRAMES_DONE && !command->show)
+    if (!command->lost && !command->show)
         say_tail(command);
     return COMMAND_BROKEN;
 }

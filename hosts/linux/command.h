@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A command for the guest's init (tools/guest/init, --exec): on its way in a cpio archive behind the
- * initrd, and its output and status on their way back, framed on the console (tools/qemu-run/frames.h).
+ * A command for the guest's init (tools/guest/init, --exec): on its way in a cpio archive behind
+ * the initrd, and its output and status on their way back, framed on the console
+ * (tools/qemu-run/frames.h).
  *
  * What the console says is the guest's word and may be anything: it can choose output and status,
  * nothing else. Set up before any thread is started; command_take() by the console's writer.
@@ -41,7 +42,7 @@ bool command_init(struct command *command, struct host *host, const char *text, 
 /* Takes what the console says (context: the command). False: nobody reads the output any more. */
 bool command_take(void *context, const uint8_t *bytes, size_t n);
 
-/* After the machine's end and the last command_take(): the exit status; says why if there is none. */
+/* After the end and the last command_take(): the exit status; says why if there is none. */
 int command_status(struct command *command);
 
 #endif
