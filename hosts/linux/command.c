@@ -37,9 +37,9 @@ static void add_entry(struct archive *archive, const char *name, unsigned mode, 
 {
     char header[ENTRY_MAX];
     size_t size = strlen(data);
-    int n = snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X"
-                     "%08X%08X%08X%08X%s", archive->inode++, mode, 0u, 0u, 1u, 0u, (unsigned)size, 0u, 0u,
-                     0u, 0u, (unsigned)strlen(name) + 1, 0u, name);
+    int n = snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X"
+                     "%08X%08X%08X%s", archive->inode++, mode, 0u, 0u, 1u, 0u, (unsigned)size, 0u,
+                     0u, 0u, 0u, (unsigned)strlen(name) + 1, 0u, name);
 
     append(archive, header, (size_t)n + 1);
     append(archive, data, size);
