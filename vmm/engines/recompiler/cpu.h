@@ -48,6 +48,7 @@ enum rec_exit {
 #define REC_MODE_SMAP   0x80u // STAC and CLAC change the view
 #define REC_MODE_BASES  0x100u // FSGSBASE instructions
 #define REC_MODE_PLAIN  0x200u // translated without shared checks
+#define REC_MODE_CLOCK  0x400u // RDTSC does not fault
 #define REC_MODE_NONE   0xffffu // everything is the interpreter's
 
 /* The page that the stack pointer was last used in, one for user and one for other code. */

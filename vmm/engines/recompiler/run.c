@@ -179,6 +179,8 @@ static uint32_t mode_of(const struct cpu_state *s)
         mode |= REC_MODE_USER;
     else if (s->cr4 & CR4_SMAP)
         mode |= REC_MODE_SMAP;
+    if (!user || !(s->cr4 & CR4_TSD))
+        mode |= REC_MODE_CLOCK;
     if (s->cr4 & CR4_FSGSBASE)
         mode |= REC_MODE_BASES;
     if (!(s->cr0 & (CR0_EM | CR0_TS))) {

@@ -104,10 +104,14 @@ static bool touches(const struct translation *t, const struct unit *u, struct to
 
     if (t->code_size != 8)
         return false;
-    if ((u->class == INSN_PUSH && !u->insn.memory) || u->class == INSN_POP) {
-        *touch = (struct touch){CPU_RSP, u->class == INSN_PUSH ? -word : 0, (unsigned)word,
-                                u->class == INSN_PUSH};
+    if (u->class == INSN_POP || u->class == INSN_RET) {
+        *touch = (struct touch){CPU_RSP, 0, (unsigned)word, false};
         return true;
+    }
+    /* Those with an operand in memory make two accesses, each checked by itself. */
+    if (u->class == INSN_PUSH || u->class == INSN_CALL || u->class == INSN_CALL_INDIRECT) {
+        *touch = (struct touch){CPU_RSP, -word, (unsigned)word, true};
+        return !u->insn.memory;
     }
     if (u->class != INSN_COPY || !u->effects.size || u->effects.aligned || !u->insn.memory)
         return false;

@@ -146,7 +146,7 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
     if (class == INSN_READ_CR2)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)
-        return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
+        return t->mode & REC_MODE_CLOCK ? class : INSN_INTERPRET;
     if (class == INSN_CLI || class == INSN_STI)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_STAC || class == INSN_CLAC)

@@ -133,8 +133,8 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
         view->used_count++;
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
-    if (e->read != page)
-        e->write = VIEW_NO_TAG;
+    if (e->read != page || e->addend != (uint64_t)(uintptr_t)host - page)
+        e->write = VIEW_NO_TAG; // that of another page
     e->read = page;
     e->addend = (uint64_t)(uintptr_t)host - page;
     e->global = global;
