@@ -70,6 +70,7 @@ void view_flush(struct view *view)
         for (unsigned i = 0; i < view->used_count; i++)
             view->entry[view->used[i]] = nothing;
     view->used_count = 0;
+    view->low = false;
     clear(view->large_pages);
     view_flush_jumps(view);
 }
@@ -102,6 +103,8 @@ void view_flush_page(struct view *view, uint64_t linear)
     uint64_t page = linear & ~(PAGE - 1);
     struct view_entry *e = &view->entry[view_index(linear)];
 
+    if (!(linear >> 63) && !view->low)
+        return; // user code's flushes do not concern the kernel's view
     if (bloom_has(view->large_pages, LARGE(linear)) || bloom_has(view->large_pages, HUGE(linear))) {
         view_flush(view);
         return;
@@ -131,6 +134,7 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
         view->used[view->used_count] = (uint16_t)n;
     if (view->used_count <= VIEW_USED)
         view->used_count++;
+    view->low |= !(linear >> 63);
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
     if (e->read != page || e->addend != (uint64_t)(uintptr_t)host - page)
@@ -153,6 +157,7 @@ void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_
     view->jump_to[index] = code;
     view->jump_block[index] = block;
     view->local_jumps |= !global;
+    view->low |= !(linear >> 63);
     bloom_set(view->jump_pages, linear >> 12);
     bloom_set(view->jump_pages, (linear + LONGEST - 1) >> 12); // where its code may reach into
 }

@@ -47,6 +47,7 @@ struct view {
     uint16_t jumps_used[VIEW_USED];
     uint64_t jump_pages[VIEW_BLOOM];  // pages that jumps may lead to
     uint64_t large_pages[VIEW_BLOOM]; // regions with entries of large pages
+    bool     low;                     // holds something of addresses without bit 63
     bool     local_jumps;             // some lead to pages that are not global
 };
 
