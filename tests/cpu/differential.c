@@ -188,6 +188,19 @@ static const struct rule rules[] = {
     {"sse_ptest", VECTOR, 0, 0},
     {"sse_float", FLOAT, 0, 0},
     {"sse_comis", FLOAT, 0, 0},
+    {"avx", VECTOR, 0, 0},
+    {"avx_test", VECTOR, 0, 0},
+    {"avx_shift", VECTOR, 0, 0},
+    {"avx_shift_bytes", VECTOR, 0, 0},
+    {"avx_extract", VECTOR, 0, 0},
+    {"avx_string", VECTOR, 0, 0},
+    {"avx_zero", VECTOR, 0, 0},
+    {"avx_broadcast", VECTOR, 0, 0},
+    {"avx_maskload", VECTOR, 0, 0},
+    {"avx_maskstore", VECTOR, 0, 0},
+    {"avx_gather", VECTOR, 0, 0},
+    {"avx_float", FLOAT, 0, 0},
+    {"avx_comis", FLOAT, 0, 0},
     {"x87", X87, 0, 0},
     {"fwait", X87, 0, 0},
     {"fxsave", XSTATE, 0, 0},
@@ -263,6 +276,32 @@ static const struct interp_ops test_ops = {
     .ram = test_ram, .mmio_read = test_mmio_read, .mmio_write = test_mmio_write, .need = test_need,
 };
 
+/* A VEX prefix of two bytes or three, with what the row wants in W, L and vvvv. */
+static unsigned encode_vex(const struct test *t, const struct opcode_row *r, bool wide, uint64_t x,
+                           uint8_t *bytes, unsigned n)
+{
+    uint32_t wanted = r->select >> 16 & r->select, counts = r->select >> 16;
+    unsigned rxb = (unsigned)(x >> 8) & 7, prefix = counts & 0x180 ? r->select >> KEY_PREFIX_SHIFT & 3 : 0;
+    unsigned last = (x >> 24 & 0x7c) | prefix;
+
+    if (t->mode == 4) // R and X distinguish VEX from LES there
+        rxb &= 1;
+    if (!(r->properties & P_VVVV))
+        last |= 0x78;
+    if (counts & KEY_L)
+        last = (last & ~4u) | (wanted & KEY_L ? 4 : 0);
+    wide = counts & KEY_W ? wanted & KEY_W : wide;
+    if (r->map == MAP_V1 && !wide && (x >> 48 & 1)) {
+        bytes[n++] = 0xc5;
+        bytes[n++] = (uint8_t)(last | (t->mode == 4 ? 0xc0 : (rxb & 4) << 5));
+        return n;
+    }
+    bytes[n++] = 0xc4;
+    bytes[n++] = (uint8_t)((~rxb & 7) << 5 | (r->map - MAP_V1 + 1));
+    bytes[n++] = (uint8_t)((wide ? 0x80 : 0) | last);
+    return n;
+}
+
 /*
  * Bytes of an instruction of this row and operand-size variant (0 none, 1 66, 2 REX.W), checked
  * with decode().
@@ -298,20 +337,15 @@ static bool encode(struct test *t, unsigned row, unsigned variant, uint8_t *byte
         if (r->map == MAP_38 || r->map == MAP_3A)
             bytes[n++] = r->map == MAP_38 ? 0x38 : 0x3a;
     } else {
-        bytes[n++] = 0xc4;
-        if (t->mode == 4) // R and X distinguish VEX from LES there
-            rex &= 1;
-        bytes[n++] = (uint8_t)((~rex & 7) << 5 | (r->map - MAP_V1 + 1));
-        bytes[n++] = (uint8_t)((variant == 2 ? 0x80 : 0) | (x >> 24 & 0x7c) | prefix);
-        if (operand_kinds[r->operand[1]].class != OC_VVEC &&
-            operand_kinds[r->operand[0]].class != OC_VVEC && r->map == MAP_V1)
-            bytes[n - 1] |= 0x78;
+        n = encode_vex(t, r, variant == 2, x, bytes, n);
     }
     bytes[n++] = r->byte;
     if (r->select & SELECT(0x7, 0))
         modrm = (uint8_t)((modrm & ~0x38) | (r->select & 7) << 3);
     if (r->select & SELECT(0x38, 0))
         modrm = (uint8_t)((modrm & ~7) | (r->select >> 3 & 7));
+    if (r->properties & P_VSIB)
+        modrm = (uint8_t)((modrm & 0x38) | 0x84);
     bytes[n] = modrm;
     return decode(bytes, CODE_SIZE, t->mode, insn) == DECODE_OK && insn->op == row;
 }
@@ -327,7 +361,7 @@ static bool place(struct test *t, const struct insn *insn, uint64_t where)
     if (insn->base == INSN_NO_REG || insn->base == INSN_RIP || insn->base == insn->index ||
         insn->addrsize == 2)
         return false;
-    if (insn->index != INSN_NO_REG) {
+    if (insn->index != INSN_NO_REG && !(opcode_rows[insn->op].properties & P_VSIB)) {
         gpr[insn->index] = random_below(&t->random, 200);
         index = gpr[insn->index] << insn->scale;
     }
@@ -487,6 +521,20 @@ static uint64_t undefined_flags(const struct rule *rule, const struct insn *insn
     return undefined;
 }
 
+/* Of a gather: near the base, below it too. */
+static void put_indexes(struct test *t, const struct insn *insn)
+{
+    unsigned size = insn->opcode & 1 ? 8 : 4;
+
+    for (unsigned i = 0; i < 32; i += size) {
+        uint8_t *to = native_state.xsave + (i < 16 ? XSAVE_XMM : XSAVE_YMMH - 16) +
+                      16 * insn->index + i;
+        int64_t index = (int64_t)random_below(&t->random, 200) - 100;
+
+        memcpy(to, &index, size);
+    }
+}
+
 /*
  * The same registers for both. Dot products have steps of which the interpreter does not see the
  * exceptions one by one.
@@ -497,9 +545,11 @@ static void fill_vectors(struct test *t, enum kind kind, const struct insn *insn
         [VECTOR] = VALUES_INTEGER, [FLOAT] = VALUES_FLOAT, [X87] = VALUES_X87,
         [XSTATE] = VALUES_XSTATE,
     };
-    bool masked = insn->map == MAP_3A && (insn->opcode & 0xfe) == 0x40;
+    bool masked = (insn->map == MAP_3A || insn->map == MAP_V3) && (insn->opcode & 0xfe) == 0x40;
 
     values_fill_image(&t->random, kinds[kind], masked, native_state.xsave);
+    if (opcode_rows[insn->op].properties & P_VSIB)
+        put_indexes(t, insn);
     memcpy(t->state->xsave, native_state.xsave, 1024);
 }
 
@@ -507,13 +557,14 @@ static void fill_vectors(struct test *t, enum kind kind, const struct insn *insn
  * After an exception only MXCSR may have changed (what XRSTOR has done by then is left open).
  * Whether an unmasked overflow or underflow is inexact too is left out.
  */
-static bool same_after_fault(const struct test *t)
+static bool same_after_fault(const struct test *t, const struct rule *rule)
 {
     uint8_t ours = t->state->xsave[24], theirs = native_state.xsave[24];
 
     return !((ours ^ theirs) & (theirs & 0x18 ? 0x5f : 0x7f)) &&
            !memcmp(t->state->xsave, native_state.xsave, 5) &&
-           !memcmp(t->state->xsave + 32, native_state.xsave + 32, 384);
+           !memcmp(t->state->xsave + 32, native_state.xsave + 32, 384) &&
+           (rule->kind == X87 || !memcmp(t->state->xsave + 576, native_state.xsave + 576, 256));
 }
 
 static bool same_vectors(const struct test *t)
@@ -730,7 +781,7 @@ static const char *compare(struct test *t, unsigned row, const struct rule *rule
         return difference(t, row, rule, insn, mask);
     if (status != INTERP_FAULT || t->interp.fault.vector != fault)
         return "not the same exception";
-    if (native_state.vectors && rule->kind != XSTATE && !same_after_fault(t))
+    if (native_state.vectors && rule->kind != XSTATE && !same_after_fault(t, rule))
         return "not the same vector state after an exception";
     return NULL;
 }
@@ -818,6 +869,8 @@ static bool have(const char *handler, unsigned map, unsigned opcode)
         return c81 & bit_ABM;
     if (!strcmp(handler, "movbe"))
         return c1 & bit_MOVBE;
+    if (!strncmp(handler, "avx", 3)) // the shorter and simpler form of it
+        return !(host_feature_needed(&insn) & ~host_features());
     if (!strncmp(handler, "sse", 3))
         return !(host_feature_needed(&insn) & ~host_features());
     return map < MAP_V1 || ((b7 & bit_BMI2) && (c1 & bit_AVX));

@@ -111,6 +111,15 @@ static void test_text(void)
     text_is(8, "8e d8", "mov ds, ax");
     text_is(8, "f3 0f 7f 0b", "movdqu xmmword ptr [rbx], xmm1");
     text_is(8, "c5 fe 6f 03", "vmovdqu ymm0, ymmword ptr [rbx]");
+    text_is(8, "c5 ec 58 cb", "vaddps ymm1, ymm2, ymm3");
+    text_is(8, "c5 ee 58 cb", "vaddss xmm1, xmm2, xmm3");
+    text_is(8, "c4 e2 7d 20 0b", "vpmovsxbw ymm1, xmmword ptr [rbx]");
+    text_is(8, "c4 e3 7d 19 d1 01", "vextractf128 xmm1, ymm2, 0x1");
+    text_is(8, "c4 e3 69 4a cb 40", "vblendvps xmm1, xmm2, xmm3, xmm4");
+    text_is(8, "c4 a2 65 92 4c 62 10", "vgatherdps ymm1, dword ptr [rdx+ymm12*2+0x10], ymm3");
+    text_is(8, "c4 e2 e5 92 14 21", "vgatherdpd ymm2, qword ptr [rcx+xmm4*1], ymm3");
+    text_is(8, "c4 e2 65 92 14 11", "(bad)");
+    text_is(8, "c4 e2 65 92 11", "(bad)");
     text_is(8, "c4 e2 f3 f6 c3", "mulx rax, rcx, rbx");
     text_is(8, "f3 90", "pause");
     text_is(4, "c8 10 00 01", "enter 0x10, 0x1");

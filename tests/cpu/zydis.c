@@ -49,11 +49,9 @@ static const char *memory_difference(const struct insn *ours, const ZydisDecoded
         ours->addrsize == 4 && ours->base == INSN_NO_REG && o->mem.base == ZYDIS_REGISTER_R13D;
     if (!none && ours->base != number(o->mem.base))
         return "base";
-    /* Of gathers, which are not executed, decode() does not know that index 4 without REX.X is a
-     * register, nor EVEX's fifth bit. */
-    bool gather =
-        o->mem.type == ZYDIS_MEMOP_TYPE_VSIB &&
-        (ours->index == INSN_NO_REG || theirs->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX);
+    /* Of EVEX's vector indexes decode() does not know the fifth bit, nor that 4 is one. */
+    bool gather = o->mem.type == ZYDIS_MEMOP_TYPE_VSIB &&
+                  theirs->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     if (!gather && ours->index != number(o->mem.index))
         return "index";
     if (ours->index != INSN_NO_REG && ours->scale != scale_of(o->mem.scale) && ours->addrsize != 2)
@@ -140,6 +138,35 @@ static const char *register_difference(const struct insn *ours, unsigned mode, u
     return NULL;
 }
 
+/* Bytes of a vector or memory operand of a VEX form; 0: not its affair. */
+static unsigned vector_size(const struct insn *insn, unsigned size)
+{
+    unsigned length = insn->vl ? 32 : 16;
+
+    switch (size) {
+    case SIZE_X: return length;
+    case SIZE_H: return length / 2;
+    case SIZE_F: return length / 4;
+    case SIZE_E: return length / 8;
+    default: return size >= SIZE_V ? 0 : size;
+    }
+}
+
+static const char *vector_difference(const struct insn *ours, struct operand_kind kind,
+                                     const ZydisDecodedOperand *o)
+{
+    bool memory = kind.class == OC_VRM || kind.class == OC_MEM;
+    unsigned size = vector_size(ours, kind.size);
+
+    if (ours->map < MAP_V1 || ours->map > MAP_V3 || !size || !(memory || kind.class == OC_VREG ||
+                                                               kind.class == OC_VVEC))
+        return NULL;
+    if (o->type == ZYDIS_OPERAND_TYPE_REGISTER)
+        return (size == 32) == (ZydisRegisterGetClass(o->reg.value) == ZYDIS_REGCLASS_YMM)
+                   ? NULL : "length of register";
+    return size * 8 == o->size ? NULL : "size of operand";
+}
+
 static bool same_encoding(unsigned class, ZydisOperandEncoding encoding)
 {
     switch (class) {
@@ -184,6 +211,11 @@ const char *zydis_difference(const struct insn *ours, unsigned mode,
             difference = memory_difference(ours, theirs, o);
         for (unsigned k = 0; k < 4 && !difference && ours->map < MAP_INDEXED; k++) {
             struct operand_kind kind = operand_kinds[row->operand[k]];
+            if (o->type == ZYDIS_OPERAND_TYPE_MEMORY ? kind.class == OC_VRM || kind.class == OC_MEM
+                                                     : same_encoding(kind.class, o->encoding))
+                difference = vector_difference(ours, kind, o);
+            if (difference)
+                break;
             if (o->type == ZYDIS_OPERAND_TYPE_REGISTER && same_encoding(kind.class, o->encoding)) {
                 difference =
                     register_difference(ours, mode, kind.class, kind.size, theirs->mnemonic, o);

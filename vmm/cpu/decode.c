@@ -306,6 +306,28 @@ static enum decode_status take_memory(struct cursor *c, unsigned mode, struct in
     return DECODE_OK;
 }
 
+/*
+ * A vector register as index: there is a SIB byte, whose index 4 is a register too, and none of the
+ * three registers may be another one (SDM volume 2, 2.3.12).
+ */
+static bool take_vector_index(struct insn *insn)
+{
+    unsigned low = insn->index == INSN_NO_REG ? 4u : insn->index;
+
+    if (!insn->memory || (insn->modrm & 7) != 4 || insn->addrsize == 2)
+        return false;
+    insn->index = (uint8_t)low;
+    return insn->reg != insn->vvvv && insn->reg != low && insn->vvvv != low;
+}
+
+/* VEX.W of a general register's size means nothing outside 64-bit code. */
+static void drop_vex_w(struct insn *insn, const struct opcode_row *row)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (operand_kinds[row->operand[i]].size == SIZE_Y)
+            insn->rex &= (uint8_t)~8u;
+}
+
 static unsigned imm_size(unsigned kind, const struct insn *insn)
 {
     switch (kind) {
@@ -405,8 +427,11 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
     insn->op = (uint16_t)row;
     if (row == 0 || (insn->vvvv && !may_use_vvvv(insn, r)))
         return DECODE_INVALID;
-    if (mode != 8)
+    if (mode != 8) {
         insn->vvvv &= 7;
+        if (insn->map >= MAP_V1)
+            drop_vex_w(insn, r);
+    }
     if (mode == 8 && (r->properties & P_F64))
         insn->opsize = 8;
     if (mode == 8 && (r->properties & P_D64) && insn->opsize == 4)
@@ -420,6 +445,8 @@ static enum decode_status take_rest(struct cursor *c, unsigned mode, struct insn
     }
     if (insn->override)
         insn->segment = (uint8_t)(insn->override - 1);
+    if ((r->properties & P_VSIB) && !take_vector_index(insn))
+        return DECODE_INVALID;
     if (r->imm)
         return take_immediate(c, r->imm, insn);
     return DECODE_OK;

@@ -57,6 +57,9 @@ static unsigned operand_size(const struct insn *insn, unsigned mode, unsigned si
     case SIZE_Y: return insn->rex & 8 && mode == 8 ? 8 : 4;
     case SIZE_A: return mode == 8 ? 8 : 4;
     case SIZE_X: return 16u << (insn->vl & 3);
+    case SIZE_H: return 8u << (insn->vl & 3);
+    case SIZE_F: return 4u << (insn->vl & 3);
+    case SIZE_E: return 2u << (insn->vl & 3);
     case SIZE_P: return insn->opsize + 2u;
     default:     return size;
     }
@@ -83,6 +86,17 @@ static uint64_t address_mask(unsigned size)
     return ~0ull >> (64 - 8 * size);
 }
 
+static void put_vector(struct output *o, unsigned size, unsigned reg)
+{
+    PUT("%cmm%u", size <= 16 ? 'x' : size == 32 ? 'y' : 'z', reg);
+}
+
+/* Of a gather: double words (opcode's bit 0 clear) for quad words fill half a register. */
+static unsigned index_size(const struct insn *insn)
+{
+    return (insn->opcode & 1) || !(insn->rex & 8) ? 16u << (insn->vl & 1) : 16;
+}
+
 static void put_memory(struct output *o, const struct insn *insn, unsigned size, uint64_t rip)
 {
     int64_t disp = insn->disp;
@@ -101,7 +115,11 @@ static void put_memory(struct output *o, const struct insn *insn, unsigned size,
         any = true;
     }
     if (insn->index != INSN_NO_REG) {
-        PUT("%s%s", any ? "+" : "", register_name(insn->index, insn->addrsize, true));
+        PUT("%s", any ? "+" : "");
+        if (opcode_rows[insn->op].properties & P_VSIB)
+            put_vector(o, index_size(insn), insn->index);
+        else
+            PUT("%s", register_name(insn->index, insn->addrsize, true));
         if (insn->addrsize != 2)
             PUT("*%u", 1u << insn->scale);
         any = true;
@@ -113,11 +131,6 @@ static void put_memory(struct output *o, const struct insn *insn, unsigned size,
     PUT("]");
 }
 
-static void put_vector(struct output *o, const struct insn *insn, unsigned reg)
-{
-    PUT("%cmm%u", "xyz?"[insn->vl & 3], reg);
-}
-
 static void put_operand(struct output *o, const struct insn *insn, unsigned mode, uint64_t rip,
                         unsigned operand)
 {
@@ -125,11 +138,11 @@ static void put_operand(struct output *o, const struct insn *insn, unsigned mode
     bool rex = insn->prefixes & INSN_REX;
 
     switch ((enum operand_class)operand_kinds[operand].class) {
-    case OC_RM: case OC_VRM: case OC_MRM: case OC_KRM: case OC_MEM:
+    case OC_RM: case OC_VRM: case OC_MRM: case OC_KRM: case OC_MEM: case OC_VSIB:
         if (insn->memory)
             put_memory(o, insn, size, rip);
         else if (operand_kinds[operand].class == OC_VRM)
-            put_vector(o, insn, insn->rm);
+            put_vector(o, size, insn->rm);
         else if (operand_kinds[operand].class == OC_MRM)
             PUT("mm%u", insn->rm & 7);
         else if (operand_kinds[operand].class == OC_KRM)
@@ -145,12 +158,16 @@ static void put_operand(struct output *o, const struct insn *insn, unsigned mode
     case OC_FIXED0: PUT("%s", register_name(0, size, true)); break;
     case OC_FIXED1: PUT("%s", register_name(1, size, true)); break;
     case OC_FIXED2: PUT("%s", register_name(2, size, true)); break;
-    case OC_VREG:   put_vector(o, insn, insn->reg); break;
-    case OC_VVEC:   put_vector(o, insn, insn->vvvv); break;
+    case OC_VREG:   put_vector(o, size, insn->reg); break;
+    case OC_VVEC:   put_vector(o, size, insn->vvvv); break;
     case OC_MREG:   PUT("mm%u", insn->reg & 7); break;
     case OC_KREG:   PUT("k%u", insn->reg & 7); break;
     case OC_KVVV:   PUT("k%u", insn->vvvv & 7); break;
     case OC_IMM:
+        if (operand == OPERAND_Lx) {
+            put_vector(o, 16u << (insn->vl & 1), insn->imm >> 4 & (mode == 8 ? 15 : 7));
+            break;
+        }
         PUT("0x%lx", insn->imm & address_mask(size > 8              ? 8
                                               : insn->opsize > size ? insn->opsize
                                                                     : size));

@@ -2,6 +2,12 @@
 /* Handlers: BMI1, BMI2 and CRC32 (SDM volume 2). Operands are of 32 or 64 bits. */
 #include "vmm/cpu/exec.h"
 
+/* VEX encodings are not for real and virtual-8086 mode. */
+static enum interp_status enter(struct interp *c)
+{
+    return exec_protected(c) ? INTERP_DONE : exec_fault(c, EXCEPTION_UD);
+}
+
 static void set_flags(struct interp *c, uint64_t result, unsigned size, bool carry)
 {
     uint64_t flags = alu_flags_of(result, size) & (RFLAGS_ZF | RFLAGS_SF);
@@ -15,6 +21,7 @@ enum interp_status exec_andn(struct interp *c)
     unsigned size = exec_operand_size(c, 0);
     uint64_t a, b;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &b));
     set_flags(c, ~a & b, size, false);
@@ -26,6 +33,7 @@ static enum interp_status lowest_bit(struct interp *c, uint64_t (*fn)(uint64_t),
     unsigned size = exec_operand_size(c, 0);
     uint64_t a, result;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     result = fn(a) & alu_mask(size);
     set_flags(c, result, size, (a == 0) == carry_if_zero);
@@ -45,6 +53,7 @@ enum interp_status exec_bzhi(struct interp *c)
     unsigned size = exec_operand_size(c, 0);
     uint64_t a, index;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &index));
     index &= 0xff;
@@ -59,6 +68,7 @@ enum interp_status exec_bextr(struct interp *c)
     unsigned size = exec_operand_size(c, 0);
     uint64_t a, control, start, length;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &control));
     start = control & 0xff;
@@ -74,6 +84,7 @@ enum interp_status exec_pext(struct interp *c)
 {
     uint64_t a, mask, result = 0;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &mask));
     for (uint64_t bit = 1; mask; mask &= mask - 1, bit <<= 1)
@@ -86,6 +97,7 @@ enum interp_status exec_pdep(struct interp *c)
 {
     uint64_t a, mask, result = 0;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &mask));
     for (; mask; mask &= mask - 1, a >>= 1)
@@ -100,6 +112,7 @@ enum interp_status exec_mulx(struct interp *c)
     unsigned size = exec_operand_size(c, 0);
     uint64_t b, low, high, flags = 0;
 
+    TRY(enter(c));
     TRY(exec_get(c, 2, &b));
     low = alu_mul(exec_get_reg(c, CPU_RDX, size), b, size, &high, &flags);
     exec_set_reg(c, c->insn.vvvv, size, low);
@@ -111,6 +124,7 @@ static enum interp_status shift_without_flags(struct interp *c, alu_fn *fn)
 {
     uint64_t a, count, flags = 0;
 
+    TRY(enter(c));
     TRY(exec_get(c, 1, &a));
     TRY(exec_get(c, 2, &count));
     return exec_set(c, 0, fn(a, count, exec_operand_size(c, 0), &flags));

@@ -2,11 +2,11 @@
 /*
  * Handlers: arithmetic of SSE to SSE4.2, AES and the like, and of MMX. The operands are the table
  * row's; the value, flags and exceptions are what the host's processor makes of copies of them
- * (host_vector.h). Exceptions: SDM volume 1, 11.5; volume 2, 2.4.
+ * (host_vector.h). Exceptions: exec_float.h; SDM volume 2, 2.4.
  */
+#include "vmm/cpu/exec_float.h"
 #include "vmm/cpu/host_feature.h"
 #include "vmm/cpu/host_vector.h"
-#include "vmm/cpu/xstate.h"
 
 #include "lib/string.h"
 
@@ -126,15 +126,16 @@ static void run(struct interp *c, unsigned about, struct host_vector *v)
         (mmx ? host_mmx_run : host_vector_run)(v, stub_of(c));
 }
 
-/* Is one of the results a denormal number? */
-static bool tiny(const uint8_t *value, unsigned lanes, unsigned size)
+bool float_tiny(const uint8_t *value, unsigned lanes, unsigned size)
 {
+    static const uint64_t mantissas[9] = {[2] = 0x3ff, [4] = 0x7fffff, [8] = 0xfffffffffffff};
+    uint64_t mantissa = mantissas[size], exponent = (1ull << (8 * size - 1)) - 1 - mantissa;
+
     for (unsigned i = 0; i < lanes; i++) {
         uint64_t x = 0;
 
         memcpy(&x, value + i * size, size);
-        if (size == 4 ? (x & 0x7f800000) == 0 && (x & 0x7fffff)
-                      : (x & 0x7ff0000000000000) == 0 && (x & 0xfffffffffffff))
+        if ((x & exponent) == 0 && (x & mantissa))
             return true;
     }
     return false;
@@ -150,55 +151,33 @@ static bool exact_underflow(const struct interp *c, const uint8_t *result)
     unsigned prefix = prefix_of(c);
 
     if (c->insn.map == MAP_3A)
-        return (c->insn.opcode == 0x40 && tiny(result, 4, 4)) ||
-               (c->insn.opcode == 0x41 && tiny(result, 2, 8));
+        return (c->insn.opcode == 0x40 && float_tiny(result, 4, 4)) ||
+               (c->insn.opcode == 0x41 && float_tiny(result, 2, 8));
     switch (c->insn.opcode) {
     case 0x58: // add, mul, sub, div
     case 0x59:
     case 0x5c:
     case 0x5e:
-        return tiny(result, lanes[prefix], prefix == 1 || prefix == 3 ? 8 : 4);
+        return float_tiny(result, lanes[prefix], prefix == 1 || prefix == 3 ? 8 : 4);
     case 0x5a: // to single precision
-        return (prefix == 1 && tiny(result, 2, 4)) || (prefix == 3 && tiny(result, 1, 4));
+        return (prefix == 1 && float_tiny(result, 2, 4)) || (prefix == 3 && float_tiny(result, 1, 4));
     case 0x7c: // horizontal
     case 0x7d:
     case 0xd0:
-        return prefix == 1 ? tiny(result, 2, 8) : tiny(result, 4, 4);
+        return prefix == 1 ? float_tiny(result, 2, 8) : float_tiny(result, 4, 4);
     default:
         return false;
     }
 }
 
-/*
- * Runs with the guest's MXCSR, all exceptions masked; then an unmasked one, seen in the flags, ends
- * the instruction with nothing changed but them (SDM volume 1, 11.5.2 and 11.5.3): those of
- * invalid operation, denormal and division by zero come before there is a result.
- */
 static enum interp_status run_float(struct interp *c, struct host_vector *v)
 {
-    uint32_t mxcsr = xstate_mxcsr(c), raised, unmasked = ~mxcsr >> 7 & MXCSR_FLAGS;
+    uint32_t mxcsr = xstate_mxcsr(c);
 
-    if (!unmasked) { // flags are sticky: nothing to tell apart
-        v->mxcsr = mxcsr;
-        run(c, USES_MXCSR, v);
-        if (v->mxcsr != mxcsr)
-            xstate_set_mxcsr(c, v->mxcsr);
-        return INTERP_DONE;
-    }
-    v->mxcsr = (mxcsr & ~MXCSR_FLAGS) | MXCSR_MASKS;
-    if (unmasked & 0x10) // flush to zero is for masked underflow
-        v->mxcsr &= ~0x8000u;
+    v->mxcsr = float_begin(mxcsr);
     run(c, USES_MXCSR, v);
-    raised = v->mxcsr & MXCSR_FLAGS;
-    if ((unmasked & 0x10) && exact_underflow(c, v->xmm[1]))
-        raised |= 0x10;
-    if (raised & unmasked & 7)
-        raised &= 7;
-    if (raised & ~mxcsr)
-        xstate_set_mxcsr(c, mxcsr | raised);
-    if (!(raised & unmasked))
-        return INTERP_DONE;
-    return exec_fault(c, c->state->cr4 & CR4_OSXMMEXCPT ? EXCEPTION_XM : EXCEPTION_UD);
+    return float_end(c, mxcsr, v->mxcsr,
+                     !(mxcsr >> 7 & FLOAT_UNDERFLOW) && exact_underflow(c, v->xmm[1]));
 }
 
 static void set_flags(struct interp *c, const struct host_vector *v)
@@ -308,8 +287,7 @@ enum interp_status exec_sse_extract(struct interp *c)
     return INTERP_DONE;
 }
 
-/* A length of PCMPESTRI, PCMPESTRM: more than 16 in size is as 16. */
-static uint64_t string_length(const struct interp *c, unsigned reg)
+uint64_t sse_string_length(const struct interp *c, unsigned reg)
 {
     int64_t length = (int64_t)c->state->gpr[reg];
 
@@ -326,8 +304,8 @@ enum interp_status exec_sse_string(struct interp *c)
 
     TRY(enter(c));
     TRY(load_operands(c, UNALIGNED, &v));
-    v.rax = string_length(c, CPU_RAX);
-    v.rdx = string_length(c, CPU_RDX);
+    v.rax = sse_string_length(c, CPU_RAX);
+    v.rdx = sse_string_length(c, CPU_RDX);
     run(c, UNALIGNED, &v);
     if (c->insn.opcode & 1)
         exec_set_reg(c, CPU_RCX, 8, (uint32_t)v.rcx);

@@ -18,10 +18,17 @@
 #define HOST_GFNI   0x80u
 #define HOST_RDRAND 0x100u
 #define HOST_RDSEED 0x200u
+#define HOST_AVX    0x400u // and the upper halves are switched
+#define HOST_AVX2   0x800u
+#define HOST_FMA    0x1000u
+#define HOST_F16C   0x2000u
+#define HOST_VAES   0x4000u
+#define HOST_VPCLMUL 0x8000u
+#define HOST_AVX_VNNI 0x10000u
 
 /* HOST_* of this processor, from CPUID. */
 uint32_t host_features(void);
-/* The one that an SSE or MMX instruction needs; 0: every 64-bit processor has it. */
+/* Those that a vector or MMX instruction needs; 0: every 64-bit processor has it. */
 uint32_t host_feature_needed(const struct insn *insn);
 
 #endif

@@ -17,15 +17,19 @@ const struct operand_kind operand_kinds[OPERAND_COUNT] = {
 #define SIZE_OF_A  SIZE_A
 #define SIZE_OF_X  SIZE_X
 #define SIZE_OF_P  SIZE_P
+#define SIZE_OF_H  SIZE_H
+#define SIZE_OF_F  SIZE_F
+#define SIZE_OF_E  SIZE_E
 #include "vmm/cpu/operands.def"
 #undef OPERAND
 };
 
-/* Per operand: its immediate, and whether it needs a modrm byte or VEX.vvvv. */
+/* Per operand: its immediate, and whether it needs a modrm byte, VEX.vvvv or VSIB. */
 enum {
 #define OPERAND(name, class, size, imm, modrm)                                    \
     OPERAND_IMM_##name = IMM_##imm, OPERAND_MODRM_##name = modrm,                 \
-    OPERAND_VVVV_##name = OC_##class == OC_VVVV || OC_##class == OC_VVEC || OC_##class == OC_KVVV,
+    OPERAND_VVVV_##name = OC_##class == OC_VVVV || OC_##class == OC_VVEC || OC_##class == OC_KVVV, \
+    OPERAND_VSIB_##name = OC_##class == OC_VSIB,
 #include "vmm/cpu/operands.def"
 #undef OPERAND
 };
@@ -36,8 +40,10 @@ enum {
          ? P_MODRM                                                                             \
          : 0u)
 #define ROW_VVVV(a, b, c) (OPERAND_VVVV_##a || OPERAND_VVVV_##b || OPERAND_VVVV_##c ? P_VVVV : 0u)
+/* VSIB is the second operand where there is one. */
 #define ROW(map, byte, select, a, b, c, d, properties, alternative) \
-    {select, (properties) | ROW_MODRM(select, a, b, c, d) | ROW_VVVV(a, b, c) | (alternative), \
+    {select, (properties) | ROW_MODRM(select, a, b, c, d) | ROW_VVVV(a, b, c) | \
+     (OPERAND_VSIB_##b ? P_VSIB : 0u) | (alternative), \
      OPERAND_IMM_##a + OPERAND_IMM_##b + OPERAND_IMM_##c + OPERAND_IMM_##d, \
      {OPERAND_##a, OPERAND_##b, OPERAND_##c, OPERAND_##d}, MAP_##map, 0x##byte},
 

@@ -74,6 +74,7 @@ enum opcode_map {
 #define P_ALT   0x0100u // set for all but the first row of a byte
 #define P_MODRM 0x0200u // set where the form has a modrm byte
 #define P_VVVV  0x0400u // set where the form uses VEX.vvvv
+#define P_VSIB  0x0800u // set where the index is a vector register
 
 enum operand_class {
     OC_NONE,
@@ -101,7 +102,7 @@ enum operand_class {
     OC_VVEC,
     OC_MREG,
     OC_MRM,
-   
+    OC_VSIB,
     OC_KREG,
     OC_KRM,
     OC_KVVV
@@ -113,6 +114,9 @@ enum operand_class {
 #define SIZE_A 0x84u
 #define SIZE_X 0x85u
 #define SIZE_P 0x86u
+#define SIZE_H 0x87u
+#define SIZE_F 0x88u
+#define SIZE_E 0x89u
 
 enum opcode_imm {
     IMM_NONE, IMM_U8, IMM_S8, IMM_U16, IMM_SZ, IMM_V, IMM_MOFFS, IMM_FAR, IMM_ENTER, IMM_U32

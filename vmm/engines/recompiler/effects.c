@@ -193,8 +193,7 @@ static bool aligned_vex(const struct insn *i)
 
     if (i->map == MAP_V2)
         return op == 0x2a;
-    return i->map == MAP_V1 &&
-           (op == 0x28 || op == 0x29 || op == 0x2b || op == 0xe7 || (op == 0x6f && false));
+    return i->map == MAP_V1 && (op == 0x28 || op == 0x29 || op == 0x2b || op == 0xe7);
 }
 
 static bool is_class(const struct opcode_row *row, unsigned n, unsigned class)
@@ -236,6 +235,8 @@ static void vector(struct effects *e, const struct insn *i, const struct opcode_
     if (i->map == MAP_V2 && ((i->opcode >= 0x2c && i->opcode <= 0x2f) || i->opcode == 0x8c ||
                              i->opcode == 0x8e || (i->opcode >= 0x90 && i->opcode <= 0x93)))
         e->kind = COPY_NO; // masked moves and gathers touch less than their operand
+    if (i->map == MAP_V1 && i->opcode == 0xf7)
+        e->kind = COPY_NO; // VMASKMOVDQU
 }
 
 /* General instructions of the 0F38, 0F3A and VEX maps. True if it was one. */
@@ -292,6 +293,9 @@ static int memory_operand(const struct insn *i, const struct opcode_row *row, un
         case SIZE_Z: *size = i->opsize == 8 ? 4 : i->opsize; break;
         case SIZE_Y: *size = i->rex & 8 ? 8 : 4; break;
         case SIZE_X: *size = i->vl ? 32 : 16; break;
+        case SIZE_H: *size = i->vl ? 16 : 8; break;
+        case SIZE_F: *size = i->vl ? 8 : 4; break;
+        case SIZE_E: *size = i->vl ? 4 : 2; break;
         case 1: case 2: case 4: case 8: case 10: case 16: *size = k->size; break;
         default: *size = 0; break;
         }
