@@ -177,8 +177,8 @@ static void test_vectors(void)
     g.state->cr4 &= ~CR4_OSFXSR;
     ok(guest_step(&g, "f3 0f 7f 0b") == INTERP_FAULT && g.interp.fault.vector == EXCEPTION_UD,
        "no CR4.OSFXSR: #UD");
-    ok(guest_step(&g, "c5 f0 58 0b") == INTERP_UNSUPPORTED && g.state->rip == GUEST_CODE,
-       "vaddps is not executed, and says so");
+    ok(guest_step(&g, "c5 ec 41 cb") == INTERP_UNSUPPORTED && g.state->rip == GUEST_CODE,
+       "kandw is not executed, and says so");
 }
 
 static void test_ports(void)
