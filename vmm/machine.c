@@ -63,6 +63,10 @@ static void list_devices(struct vm *vm)
         add(vm, &vm->pci.function[i].device);
     if (vm->config.hpet)
         add(vm, &vm->hpet.device);
+    if (vm->config.fw_cfg)
+        add(vm, &vm->fw_cfg.device);
+    if (vm->testdev)
+        add(vm, &vm->testdev->device);
     for (unsigned i = 0; i < VM_UARTS; i++)
         add(vm, &vm->uart[i].device);
 }
@@ -73,6 +77,24 @@ static void list_devices(struct vm *vm)
         if (status_ != VMM_OK)             \
             return status_;                \
     } while (0)
+
+/* What only some machines have. */
+static enum vmm_status build_options(struct vm *vm)
+{
+    if (vm->config.bios.size)
+        TRY(rom_init(&vm->rom, &vm->mmio, vm->config.bios.data, vm->config.bios.size));
+    if (vm->config.hpet)
+        TRY(hpet_init(&vm->hpet, &vm->mmio, vm->lock, &vm->clock, &vm->irqs, &vm->pit.irq,
+                      &vm->rtc.irq));
+    if (vm->config.fw_cfg)
+        TRY(fw_cfg_init(&vm->fw_cfg, &vm->ports, vm->lock, vm->config.memory, vm->config.vcpus));
+    if (!vm->config.testdev)
+        return VMM_OK;
+    vm->testdev = host_alloc(vm->host, sizeof(*vm->testdev), _Alignof(struct testdev));
+    if (!vm->testdev)
+        return VMM_NO_MEMORY;
+    return testdev_init(vm->testdev, &vm->ports, &vm->mmio, vm->lock, &vm->irqs);
+}
 
 static enum vmm_status build_devices(struct vm *vm)
 {
@@ -99,12 +121,7 @@ static enum vmm_status build_devices(struct vm *vm)
                   HOST_CONSOLE_COM1, 0x3f8, 4));
     TRY(uart_init(&vm->uart[1], &vm->ports, vm->lock, &vm->clock, &vm->irqs, vm->host,
                   HOST_CONSOLE_COM2, 0x2f8, 3));
-    if (vm->config.bios.size)
-        TRY(rom_init(&vm->rom, &vm->mmio, vm->config.bios.data, vm->config.bios.size));
-    if (vm->config.hpet)
-        TRY(hpet_init(&vm->hpet, &vm->mmio, vm->lock, &vm->clock, &vm->irqs, &vm->pit.irq,
-                      &vm->rtc.irq));
-    return VMM_OK;
+    return build_options(vm);
 }
 
 enum vmm_status machine_build(struct vm *vm)
@@ -181,6 +198,7 @@ bool machine_boot(struct vm *vm)
     struct boot_request request = {
         .image = vm->config.kernel.data,
         .size = vm->config.kernel.size,
+        .name = vm->config.kernel_name,
         .command_line = vm->config.command_line,
         .modules = &initrd,
         .module_count = vm->config.initrd.size ? 1 : 0,

@@ -13,6 +13,7 @@
 #include "vmm/cpu/cpuid.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/devices/board.h"
+#include "vmm/devices/fw_cfg.h"
 #include "vmm/devices/rom.h"
 #include "vmm/devices/hpet.h"
 #include "vmm/devices/i8042.h"
@@ -23,6 +24,7 @@
 #include "vmm/devices/pm.h"
 #include "vmm/devices/pvpanic.h"
 #include "vmm/devices/rtc.h"
+#include "vmm/devices/testdev.h"
 #include "vmm/devices/uart.h"
 #include "vmm/irq.h"
 #include "vmm/vcpu.h"
@@ -50,6 +52,8 @@ struct vm {
     struct i8042 kbc;
     struct board board;
     struct rom rom;
+    struct fw_cfg fw_cfg;
+    struct testdev *testdev;        // NULL: none
     struct pvpanic pvpanic;
     struct pm pm;
     struct pci pci;

@@ -35,6 +35,8 @@ static void lapic_signalled(void *context, enum lapic_signal signal, uint8_t vec
 
     if (signal == LAPIC_SIPI)
         atomic_store(&vcpu->sipi, vector);
+    if (signal == LAPIC_NMI)
+        atomic_fetch_add(&vcpu->nmis, 1);
     vcpu_signal(vcpu, bits[signal]);
 }
 
@@ -153,7 +155,21 @@ static void deliver_nmi(struct vcpu *vcpu)
         return;
     }
     state->event = CPU_EVENT_VALID | CPU_EVENT_NMI | 2;
-    vcpu->nmi = false;
+    if (--vcpu->nmi)
+        state->requests |= CPU_REQUEST_NMIWINDOW;
+}
+
+/*
+ * A processor keeps one NMI while it serves another (APM volume 2, 8.2.3). One that came to a
+ * processor that serves none would have been taken at once: then there is room for two.
+ */
+static void take_nmis(struct vcpu *vcpu)
+{
+    const struct cpu_state *state = vcpu->state;
+    uint32_t room = state->nmi_blocked || (state->event & CPU_EVENT_TYPE) == CPU_EVENT_NMI ? 1 : 2;
+    uint32_t waiting = vcpu->nmi + atomic_exchange(&vcpu->nmis, 0);
+
+    vcpu->nmi = (uint8_t)(waiting < room ? waiting : room);
 }
 
 /* A window for the next interrupt: when RFLAGS and the shadow allow it, and CR8 is below its class. */
@@ -218,7 +234,7 @@ static bool absorb(struct vcpu *vcpu)
     if ((bits & VCPU_SIPI) && vcpu->activity == VCPU_WAIT_SIPI)
         vcpu_start_up(vcpu, (uint8_t)atomic_load(&vcpu->sipi));
     if (bits & VCPU_NMI)
-        vcpu->nmi = true;
+        take_nmis(vcpu);
     if (bits & (VCPU_NMI | VCPU_INTERRUPT))
         vcpu->check = true;
     return true;

@@ -40,7 +40,8 @@ struct vcpu {
     struct lapic lapic;
     enum vcpu_activity activity;
     bool check;              // interrupts have to be looked at before the next entry
-    bool nmi;                // one NMI waits
+    uint8_t nmi;             // NMIs that wait: at most two
+    _Atomic uint32_t nmis;   // NMIs that have been signalled
     _Atomic uint32_t pending;
     _Atomic uint32_t sipi;   // vector of the SIPI that waits
     _Atomic uint32_t inside; // in, or about to enter, the guest: a signal has to kick

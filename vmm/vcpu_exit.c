@@ -136,7 +136,7 @@ static void handle_tsc(struct vcpu *vcpu)
         return;
     set_edx_eax(vcpu->state, value);
     if (with_aux)
-        vcpu->state->gpr[CPU_RCX] = vcpu->id;
+        vcpu->state->gpr[CPU_RCX] = vcpu->msrs->tsc_aux;
 }
 
 /* The processor has checked CPL and CR4.OSXSAVE (APM volume 4, XSETBV). */

@@ -8,6 +8,8 @@
 #include "lib/string.h"
 #include "vmm/machine.h"
 
+#include <stdatomic.h>
+
 #define CR0_RESET  0x60000010u
 #define CR0_CACHE  0x60000000u  // CD and NW: INIT leaves them
 #define PAT_RESET  0x0007040600070406ull
@@ -50,7 +52,8 @@ static void reset_registers(struct vcpu *vcpu)
                 CPU_DR | CPU_EFER;
     s->valid |= s->dirty;
     vcpu->ops->invalidate(vcpu->engine, vcpu->id);
-    vcpu->nmi = false;
+    vcpu->nmi = 0;
+    atomic_store(&vcpu->nmis, 0);
     vcpu->check = true;
 }
 

@@ -70,6 +70,8 @@ void vm_destroy(struct vm *vm)
 
     if (vm->vcpu)
         host_free(host, vm->vcpu);
+    if (vm->testdev)
+        host_free(host, vm->testdev);
     host_free(host, vm);
 }
 
@@ -144,7 +146,7 @@ void vm_stop(struct vm *vm)
 void vm_nmi(struct vm *vm, unsigned vcpu)
 {
     if (vcpu < vm->config.vcpus)
-        vcpu_signal(&vm->vcpu[vcpu], VCPU_NMI);
+        vm->vcpu[vcpu].lapic.signal(&vm->vcpu[vcpu], LAPIC_NMI, 0);
 }
 
 void vm_timer_due(struct vm *vm)

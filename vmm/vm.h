@@ -36,9 +36,12 @@ struct vm_config {
     struct vm_image kernel;   // bzImage or ELF; size 0: none, with `bios`
     struct vm_image bios;     // a ROM (vmm/devices/rom.h) to start from instead; size 0: none
     struct vm_image initrd;   // or the first module; size 0: none
+    const char *kernel_name;  // the first word of Multiboot's command line; may be NULL
     const char *command_line; // may be NULL
     bool hpet;
     bool end_on_reset;        // a guest reset ends the VM with VM_END_RESET; else it starts again
+    bool fw_cfg;              // with the firmware configuration device (vmm/devices/fw_cfg.h)
+    bool testdev;             // with the test suites' device (vmm/devices/testdev.h)
     uint16_t debug_exit_port; // isa-debug-exit, 0: none
     uint16_t post_port;       // of self test codes; 0: 80h
     bool log_post;            // self test codes go to the log

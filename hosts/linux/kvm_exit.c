@@ -307,6 +307,6 @@ bool kvm_engine_run(struct engine *engine, unsigned n)
     if (!kvm_put(v))
         return fail(engine, n, "registers refused");
     if (handed)
-        vcpu->nmi = false; // KVM knows no NMI window: it holds the NMI itself until it can come in
+        vcpu->nmi = 0; // KVM knows no NMI window: it holds the NMI itself until it can come in
     return run(engine, v, vcpu);
 }

@@ -38,6 +38,7 @@ const char options_run_usage[] =
     "  --hpet             with an HPET\n"
     "  --watchdog MS      report a CPU that makes no progress for so many milliseconds\n"
     "  --debug-exit PORT  a device that ends the machine when the guest writes to it\n"
+    "  --test-device      with the device that hypervisor test suites use (QEMU's pc-testdev)\n"
     "  --post-port PORT   where self test codes come (default 0x80); --verbose shows a ROM's\n"
     "  --on-reset WHAT    restart or end (default restart)\n"
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
@@ -139,13 +140,13 @@ enum option {
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
     OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
-    OPTION_LOCKSTEP, OPTION_HELP, OPTION_COUNT
+    OPTION_LOCKSTEP, OPTION_TEST_DEVICE, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
     "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--hpet",
-    "--stats", "--verbose", "--no-sandbox", "--lockstep", "--help",
+    "--stats", "--verbose", "--no-sandbox", "--lockstep", "--test-device", "--help",
 };
 
 /* value: NULL for those that have none. */
@@ -173,6 +174,7 @@ static bool set_option(struct options *options, enum option option, const char *
     case OPTION_HPET:       options->hpet = true; return true;
     case OPTION_STATS:      options->stats = true; return true;
     case OPTION_LOCKSTEP:   options->lockstep = true; return true;
+    case OPTION_TEST_DEVICE: options->test_device = true; return true;
     case OPTION_VERBOSE:    options->verbose = true; return true;
     case OPTION_NO_SANDBOX: options->no_sandbox = true; return true;
     case OPTION_HELP:       options->command = COMMAND_RUN_HELP; return true;

@@ -28,7 +28,7 @@ struct options {
     uint32_t timeout_s;       // 0: none
     uint16_t debug_exit;      // port; 0: none
     uint16_t post_port;       // 0: the usual one
-    bool hpet, end_on_reset, stats, verbose, no_sandbox, lockstep;
+    bool hpet, end_on_reset, stats, verbose, no_sandbox, lockstep, test_device;
     uint32_t given;           // the parser's: which options were there
     char error[256];
 };

@@ -79,6 +79,14 @@ static bool make_command(struct run *run)
     return true;
 }
 
+/* What the guest is told of the path: its last part, as one word. */
+static const char *kernel_name(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return *name && !strchr(name, ' ') ? name : "kernel";
+}
+
 static bool make_machine(struct run *run)
 {
     const struct options *o = run->options;
@@ -86,9 +94,12 @@ static bool make_machine(struct run *run)
 
     run->config.memory = o->memory;
     run->config.vcpus = o->cpus;
+    run->config.kernel_name = o->kernel ? kernel_name(o->kernel) : NULL;
     run->config.command_line = o->append;
     run->config.hpet = o->hpet;
     run->config.end_on_reset = o->end_on_reset || o->exec;
+    run->config.fw_cfg = true;
+    run->config.testdev = o->test_device;
     run->config.debug_exit_port = o->debug_exit;
     run->config.post_port = o->post_port;
     run->config.log_post = o->bios && o->verbose;

@@ -103,7 +103,7 @@ static bool start_vcpus(void)
 static bool create_vm(void)
 {
     struct vm_config vm = {
-        .memory = config.memory, .vcpus = config.vcpus, .command_line = config.command_line, .hpet = config.hpet,
+        .memory = config.memory, .vcpus = config.vcpus, .kernel_name = config.kernel, .command_line = config.command_line, .hpet = config.hpet,
         .end_on_reset = config.end_on_reset, .debug_exit_port = config.debug_exit, .watchdog_ms = config.watchdog_ms,
     };
     enum status status;

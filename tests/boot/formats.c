@@ -20,6 +20,7 @@ static enum vmm_status load(const char *command_line, size_t modules)
     const struct boot_request request = {
         .image = image.bytes,
         .size = image.size,
+        .name = "kernel",
         .command_line = command_line,
         .modules = &module,
         .module_count = modules,
@@ -124,7 +125,7 @@ static void multiboot(void)
     info = boot.entry.rbx;
     is_u64(guest32(&memory, info), 0x24d, "information flags");
     is_u64(guest32(&memory, info + 8), (64 - 1) * 1024, "kilobytes above 1 MiB");
-    ok(guest_is(guest32(&memory, info + 16), "a b"), "command line");
+    ok(guest_is(guest32(&memory, info + 16), "kernel a b"), "name and command line");
     is_u64(guest32(&memory, info + 20), 1, "one module");
     is_u64(guest32(&memory, guest32(&memory, guest32(&memory, info + 24))) & 0xffff, 0x8b1f,
            "with its contents");

@@ -118,6 +118,31 @@ static void table(void)
     is_u64(rd(0xc0011029), 2, "of the last slot too");
 }
 
+static void processor(void)
+{
+    struct cpuid_table with_aux;
+    struct cpuid_config config = { .read = cpuid_read_native, .cpus = 1, .tsc_khz = 2994374,
+                                   .tsc_aux = true };
+    uint64_t value;
+
+    is_u64(rd(0x1a0), 0x1801, "MISC_ENABLE: fast strings, no traces, no event samples");
+    ok(msr_write(&vcpu, 0x1a0, 0x400c50809), "its bits are written");
+    is_u64(rd(0x1a0), 0x400c51809, "those that are read-only stay");
+    ok(!msr_write(&vcpu, 0x1a0, 2), "reserved ones are refused");
+    is_u64(rd(0xce), 0x1e0000001e00, "PLATFORM_INFO: 30 times 100 MHz");
+    ok(!msr_write(&vcpu, 0xce, 0), "is read-only");
+    ok(!msr_write(&vcpu, 0x1b, 1ull << cpuid_physical_bits(&cpuid) | 0xfee00800),
+       "an APIC base beyond the physical address is refused");
+    ok(!msr_read(&vcpu, 0xc0000103, &value), "no TSC_AUX without RDTSCP");
+    ok(cpuid_build(&with_aux, &config), "with it");
+    msrs.cpuid = &with_aux;
+    ok(msr_write(&vcpu, 0xc0000103, 0x12345678) && rd(0xc0000103) == 0x12345678, "it is stored");
+    ok(!msr_write(&vcpu, 0xc0000103, 1ull << 32), "32 bits of it");
+    msrs.cpuid = &cpuid;
+    msr_reset(&msrs);
+    ok(msrs.tsc_aux == 0 && rd(0x1a0) == 0x1801, "reset");
+}
+
 static void tsc(void)
 {
     is_u64(rd(0x10), clock_now(&machine.clock), "TSC is the machine's clock");
@@ -197,6 +222,7 @@ int main(void)
     vcpu.msrs = &msrs;
     engine_state();
     table();
+    processor();
     tsc();
     paravirt();
     scale();

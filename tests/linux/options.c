@@ -38,14 +38,14 @@ static void defaults(void)
     ok(options.engine == ENGINE_AUTO && !options.end_on_reset && !options.no_sandbox,
        "engine auto, resets restart, sandbox on");
     ok(!options.watchdog_ms && !options.timeout_s && !options.debug_exit && !options.hpet &&
-       !options.stats && !options.verbose, "everything else is off");
+       !options.stats && !options.verbose && !options.test_device, "everything else is off");
 }
 
 static void all(void)
 {
     ok(parse("graft run --kernel=k --initrd i --append=a=b,c --memory 3G --cpus 4 --engine "
              "interpreter --hpet --watchdog 500 --debug-exit 0xf4 --on-reset end --stats "
-             "--timeout 60 --verbose --no-sandbox"), "every option");
+             "--timeout 60 --verbose --no-sandbox --test-device"), "every option");
     is_str(options.initrd, "i", "initrd");
     is_str(options.append, "a=b,c", "a value with = in it");
     is_u64(options.memory, 3ull << 30, "memory");
@@ -55,7 +55,7 @@ static void all(void)
     is_u64(options.debug_exit, 0xf4, "debug-exit");
     is_u64(options.timeout_s, 60, "timeout");
     ok(options.hpet && options.end_on_reset && options.stats && options.verbose &&
-       options.no_sandbox, "those without a value");
+       options.no_sandbox && options.test_device, "those without a value");
 }
 
 static void bios(void)

@@ -85,7 +85,7 @@ static void test_registers(void)
     reset();
     device_reset(&apic[3].device);
     is_u64(lapic_mmio_read(&apic[3], 0x20), 0x03000000, "identifier");
-    is_u64(lapic_mmio_read(&apic[3], 0x30) & 0xff00ff, 0x050014, "version, 6 LVT entries");
+    is_u64(lapic_mmio_read(&apic[3], 0x30) & 0xff00ff, 0x060014, "version, 7 LVT entries");
     is_u64(lapic_mmio_read(&apic[3], 0xf0), 0xff, "SVR at reset");
     is_u64(lapic_mmio_read(&apic[3], 0xe0), 0xffffffff, "DFR at reset");
     is_u64(lapic_mmio_read(&apic[3], 0x350), 0x10000, "LVT masked at reset");
@@ -104,6 +104,8 @@ static void test_registers(void)
     is_u64(lapic_mmio_read(&apic[3], 0x80), 0xff, "TPR");
     lapic_mmio_write(&apic[3], 0xf0, 0xff);
     is_u64(lapic_mmio_read(&apic[3], 0x320) >> 16, 1, "switching off masks LVTs");
+    lapic_mmio_write(&apic[3], 0x2f0, 0xffffffff);
+    is_u64(lapic_mmio_read(&apic[3], 0x2f0), 0x107ff, "that of corrected machine checks too");
     lapic_mmio_write(&apic[3], 0x280, 0);
     is_u64(lapic_mmio_read(&apic[3], 0x280), 0, "no error so far");
     (void)lapic_mmio_read(&apic[3], 0x3c0);
@@ -234,34 +236,40 @@ static void test_others(void)
     is_u64((uint64_t)lapic_pending(&apic[1]), 0x77, "LINT0 as a fixed interrupt");
 }
 
+/* Lets the undivided timer count. */
+static void pass(uint64_t counts)
+{
+    fake_host_pass(host, &clk, counts * (FAKE_HZ / LAPIC_TIMER_HZ));
+}
+
 static void test_oneshot(void)
 {
     reset();
     lapic_mmio_write(&apic[0], 0x320, 0x80);
     lapic_mmio_write(&apic[0], 0x3e0, 0x3);
     lapic_mmio_write(&apic[0], 0x380, 1000);
-    fake_host_pass(host, &clk, 8000);
+    pass(8000);
     is_u64(lapic_mmio_read(&apic[0], 0x390), 500, "divided by 16");
     ok(lapic_pending(&apic[0]) == -1, "not yet");
-    fake_host_pass(host, &clk, 7999);
+    pass(7999);
     ok(lapic_pending(&apic[0]) == -1, "not one tick early");
-    fake_host_pass(host, &clk, 1);
+    pass(1);
     is_u64(who(0x80), 1, "expired");
     is_u64(lapic_mmio_read(&apic[0], 0x390), 0, "count 0");
-    fake_host_pass(host, &clk, 100000);
+    pass(100000);
     is_u64(who(0x80), 0, "once");
     lapic_mmio_write(&apic[0], 0x380, 1000);
     lapic_mmio_write(&apic[0], 0x380, 0);
-    fake_host_pass(host, &clk, 100000);
+    pass(100000);
     is_u64(who(0x80), 0, "count 0 stops it");
     lapic_mmio_write(&apic[0], 0x3e0, 0xb);
     lapic_mmio_write(&apic[0], 0x380, 1000);
-    fake_host_pass(host, &clk, 500);
+    pass(500);
     lapic_mmio_write(&apic[0], 0x3e0, 0x0);
-    fake_host_pass(host, &clk, 500);
+    pass(500);
     is_u64(lapic_mmio_read(&apic[0], 0x390), 250, "a new divider goes on from the present count");
     lapic_mmio_write(&apic[0], 0x320, 0x10080);
-    fake_host_pass(host, &clk, 100000);
+    pass(100000);
     is_u64(who(0x80), 0, "masked");
 }
 
@@ -274,17 +282,48 @@ static void test_periodic(void)
     lapic_mmio_write(&apic[0], 0x3e0, 0xb);
     lapic_mmio_write(&apic[0], 0x380, 1000000);
     for (unsigned i = 0; i < 1000; i++) {
-        fake_host_pass(host, &clk, 1000000);
+        pass(1000000);
         n += who(0x81);
     }
     is_u64(n, 1000, "1,000 periods, none lost");
-    fake_host_pass(host, &clk, 250000);
+    pass(250000);
     is_u64(lapic_mmio_read(&apic[0], 0x390), 750000, "no drift");
     lapic_mmio_write(&apic[0], 0x380, 1);
     host->timer_calls = 0;
     fake_host_pass(host, &clk, 10000000);
-    is_u64(who(0x81), 1, "a period of 1 ns interrupts");
+    is_u64(who(0x81), 1, "a period of one count interrupts");
     ok(host->timer_calls <= 210, "but not without end: %u times", host->timer_calls);
+    lapic_mmio_write(&apic[0], 0x380, 0);
+}
+
+static void test_change(void)
+{
+    reset();
+    lapic_mmio_write(&apic[0], 0x320, 0x83);
+    lapic_mmio_write(&apic[0], 0x3e0, 0xb);
+    lapic_mmio_write(&apic[0], 0x380, 100000);
+    pass(60000);
+    lapic_mmio_write(&apic[0], 0x320, 0x20083);
+    is_u64(lapic_mmio_read(&apic[0], 0x390), 40000, "one-shot to periodic: the count goes on");
+    pass(40000);
+    is_u64(who(0x83), 1, "to its end");
+    pass(130000);
+    is_u64(who(0x83), 1, "and again");
+    lapic_mmio_write(&apic[0], 0x320, 0x83);
+    is_u64(lapic_mmio_read(&apic[0], 0x390), 70000, "periodic to one-shot: the same");
+    pass(69999);
+    is_u64(who(0x83), 0, "not early");
+    pass(1);
+    is_u64(who(0x83), 1, "once more");
+    pass(1000000);
+    is_u64(who(0x83), 0, "and no further");
+    lapic_mmio_write(&apic[0], 0x320, 0x20083);
+    is_u64(lapic_mmio_read(&apic[0], 0x390), 0, "a count that is over starts no periods");
+    pass(1000000);
+    is_u64(who(0x83), 0, "nor interrupts");
+    lapic_mmio_write(&apic[0], 0x380, 10000);
+    pass(15000);
+    ok(who(0x83) == 1 && lapic_mmio_read(&apic[0], 0x390) == 5000, "until it is written");
     lapic_mmio_write(&apic[0], 0x380, 0);
 }
 
@@ -395,7 +434,7 @@ static void test_state(void)
     device_reset(&apic[2].device);
     ok(device_load(&apic[2].device, image, size, &used) == VMM_OK, "saved and loaded");
     is_u64(who(0x91), 4, "pending interrupt");
-    fake_host_pass(host, &clk, 5000);
+    pass(5000);
     is_u64(who(0x84), 4, "running timer");
 }
 
@@ -419,6 +458,7 @@ int main(void)
     test_others();
     test_oneshot();
     test_periodic();
+    test_change();
     test_deadline();
     test_x2();
     test_modes();

@@ -435,7 +435,7 @@ static void mmio_2(struct cpu_state *s)
 }
 static void mmio_3(struct cpu_state *s)
 {
-    is_u64(s->gpr[CPU_RAX] & 0xff00ff, 0x050014, "a read from the local APIC");
+    is_u64(s->gpr[CPU_RAX] & 0xff00ff, 0x060014, "a read from the local APIC");
     leave(s, EXIT_MEMORY, EXIT_MEMORY_WRITE, 0xfee00080);
 }
 static void mmio_4(struct cpu_state *s)

@@ -3,7 +3,7 @@
 vmm-unit-test = $(eval $(call unittest,unit-vmm-$(1),tests/vmm/$(1).c $(3) tests/vmm/fake_host.c tests/unit/tap.c,\
     $(2) g,vmm lib tests/vmm tests/unit))
 
-$(foreach t,core pic pit ioapic lapic uart rtc board hpet,$(call vmm-unit-test,$(t),vmm))
+$(foreach t,core pic pit ioapic lapic uart rtc board hpet suites,$(call vmm-unit-test,$(t),vmm))
 
 # The whole machine: random accesses to everything, and a scripted engine instead of a processor.
 $(foreach t,fuzz machine,$(call vmm-unit-test,$(t),vmm vmmboot vmmcpu,tests/vmm/script.c))

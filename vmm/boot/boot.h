@@ -32,6 +32,7 @@ struct boot_module {
 struct boot_request {
     const uint8_t *image;
     size_t         size;
+    const char    *name;         // what Multiboot 1 puts before the command line; may be NULL
     const char    *command_line; // may be NULL
     const struct boot_module *modules; // Linux takes at most one: its initial RAM disk
     size_t         module_count;

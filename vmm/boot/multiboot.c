@@ -160,6 +160,26 @@ static enum vmm_status put_text(struct boot *boot, const char *text, uint32_t *a
     return put(boot, boot_text(text), strlen(boot_text(text)) + 1, at);
 }
 
+/*
+ * The kernel's name comes first, as with other loaders: kernels take the first word for it. Without
+ * a name it is the bare command line.
+ */
+static enum vmm_status put_command_line(struct boot *boot, uint32_t *at)
+{
+    const char *name = boot->request->name, *line = boot_text(boot->request->command_line);
+    size_t size = name != NULL ? strlen(name) + 1 : 0, rest = strlen(line) + 1;
+    uint64_t where;
+
+    if (!place_lowest(&boot->place, size + rest, 8, 0, boot->memory->low_end, &where))
+        return boot_fail(boot, VMM_NO_MEMORY, "Multiboot: no room for the command line");
+    *at = (uint32_t)where;
+    if ((size == 0 || (memory_write(boot->memory, where, name, size - 1) &&
+                       memory_write(boot->memory, where + size - 1, " ", 1))) &&
+        memory_write(boot->memory, where + size, line, rest))
+        return VMM_OK;
+    return boot_fail(boot, VMM_BAD_RANGE, "Multiboot: 0x%lx is not RAM", where);
+}
+
 static enum vmm_status put_modules(struct boot *boot, struct mb_info *info)
 {
     struct mb_module list[PLACE_RANGES / 4];
@@ -203,7 +223,7 @@ static enum vmm_status put_info(struct boot *boot, uint32_t *at)
     multiboot_memory_sizes(boot->memory, &info.mem_lower, &info.mem_upper);
     status = put_modules(boot, &info);
     if (status == VMM_OK)
-        status = put_text(boot, boot->request->command_line, &info.cmdline);
+        status = put_command_line(boot, &info.cmdline);
     if (status == VMM_OK)
         status = put_text(boot, MULTIBOOT_LOADER_NAME, &info.boot_loader_name);
     if (status == VMM_OK)

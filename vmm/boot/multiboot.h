@@ -3,7 +3,7 @@
  * Multiboot 1 (specification 0.6.96): ELF images, and images with address fields in the header.
  *
  * A request for a video mode is ignored, as there is no display at that point. Given to the kernel:
- * memory sizes and map, command line, modules, the loader's name.
+ * memory sizes and map, name and command line, modules, the loader's name.
  */
 #ifndef VMM_BOOT_MULTIBOOT_H
 #define VMM_BOOT_MULTIBOOT_H

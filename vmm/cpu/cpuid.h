@@ -97,6 +97,8 @@ unsigned cpuid_physical_bits(const struct cpuid_table *t);
 #define CPUID_1_EDX_APIC         9u
 #define CPUID_1_EDX_HTT          28u
 #define CPUID_7_EBX_TSC_ADJUST   1u
+#define CPUID_7_ECX_RDPID        22u
+#define CPUID_8_EDX_RDTSCP       27u // of leaf 80000001h
 #define CPUID_7_EDX_ARCH_CAPABILITIES 29u
 #define CPUID_KVM_SIGNATURE      0x40000000u
 #define CPUID_KVM_FEATURES       0x40000001u

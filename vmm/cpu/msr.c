@@ -10,9 +10,12 @@
 #define MSR_TSC          0x10u
 #define MSR_TSC_ADJUST   0x3bu
 #define MSR_ARCH_CAPABILITIES 0x10au
+#define MSR_PLATFORM_INFO 0xceu
+#define MSR_MISC_ENABLE  0x1a0u
 #define MSR_PAT          0x277u
 #define MSR_MTRR_DEFAULT 0x2ffu
 #define MSR_EFER         0xc0000080u
+#define MSR_TSC_AUX      0xc0000103u
 
 #define LOG_MAX 16u
 
@@ -101,12 +104,74 @@ static bool arch_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     return true;
 }
 
-static bool arch_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+/*
+ * IA32_MISC_ENABLE: fast strings, thermal control, SpeedStep, MONITOR, limit of CPUID, no xTPR, no
+ * NX. What they switch is ours to offer, so they are kept without effect; that there are no
+ * performance counters (7), branch traces (11) and event samples (12) can only be read.
+ */
+#define MISC_WRITABLE 0x400c50009ull
+#define MISC_FIXED    0x1880ull
+#define MISC_RESET    0x1801ull
+
+static bool misc_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu->msrs->misc_enable;
+    return true;
+}
+
+static bool misc_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    uint64_t *misc = &vcpu->msrs->misc_enable;
+
+    (void)index;
+    if (value & ~(MISC_WRITABLE | MISC_FIXED))
+        return false;
+    *misc = (value & MISC_WRITABLE) | (*misc & MISC_FIXED);
+    return true;
+}
+
+/* MSR_PLATFORM_INFO: the TSC's rate in units of 100 MHz, as the highest and the most efficient. */
+static bool platform_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    uint64_t ratio = (vcpu->msrs->clock->hz + 50000000) / 100000000 & 0xff;
+
+    (void)index;
+    *value = ratio << 40 | ratio << 8;
+    return true;
+}
+
+static bool no_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     (void)vcpu;
     (void)index;
     (void)value;
     return false;
+}
+
+/* TSC_AUX is there if an instruction reads it: RDTSCP or RDPID. */
+static bool has_tsc_aux(const struct vcpu *vcpu)
+{
+    const struct cpuid_table *t = vcpu->msrs->cpuid;
+
+    return cpuid_has(t, 0x80000001, 0, 3, CPUID_8_EDX_RDTSCP) ||
+           cpuid_has(t, 7, 0, 2, CPUID_7_ECX_RDPID);
+}
+
+static bool aux_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+    (void)index;
+    *value = vcpu->msrs->tsc_aux;
+    return has_tsc_aux(vcpu);
+}
+
+static bool aux_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+    (void)index;
+    if (!has_tsc_aux(vcpu) || value >> 32)
+        return false;
+    vcpu->msrs->tsc_aux = (uint32_t)value;
+    return true;
 }
 
 static bool efer_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
@@ -188,17 +253,16 @@ static const struct msr_entry table[] = {
     CODE(MSR_TSC_ADJUST, MSR_TSC_ADJUST, tsc_read, tsc_write),
     IGNORED(0x79, 0x79, 0),                  // BIOS_UPDT_TRIG
     IGNORED(0x8b, 0x8b, 0x0000000101000065), // microcode revision: Intel's half, AMD's half
-    CONSTANT(0xce, 0xce, 0),                 // PLATFORM_INFO
+    CODE(MSR_PLATFORM_INFO, MSR_PLATFORM_INFO, platform_read, no_write),
     CONSTANT(0xfe, 0xfe, 0x508),             // MTRRCAP: 8 variable, fixed, write-combining
-    CODE(MSR_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES, arch_read, arch_write),
+    CODE(MSR_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES, arch_read, no_write),
     STATE(0x174, CHECK_MASK, 0xffffffff, CPU_SYSENTER, sysenter_cs),
     STATE(0x175, CHECK_CANONICAL, ANY, CPU_SYSENTER, sysenter_esp),
     STATE(0x176, CHECK_CANONICAL, ANY, CPU_SYSENTER, sysenter_eip),
     CONSTANT(0x179, 0x179, 0),                // MCG_CAP: no banks
     STORED(0x17a, 0x17a, CHECK_MASK, 0x7, 0), // MCG_STATUS
     CONSTANT(0x198, 0x198, 0),                // PERF_STATUS
-    STORED(0x1a0, 0x1a0, CHECK_MASK, 0x400400001,
-           1), // MISC_ENABLE: fast strings; limits are ours to ignore
+    CODE(MSR_MISC_ENABLE, MSR_MISC_ENABLE, misc_read, misc_write),
     STORED(0x1d9, 0x1d9, CHECK_MASK, 0x3, 0), // DEBUGCTL: LBR, BTF; stored only
     CODE(0x200, 0x20f, mtrr_read, mtrr_write),
     STORED(0x250, 0x250, CHECK_TYPES, TYPES, 0x0606060606060606),
@@ -216,6 +280,7 @@ static const struct msr_entry table[] = {
     STATE(0xc0000100, CHECK_CANONICAL, ANY, CPU_FSGS, fs.base),
     STATE(0xc0000101, CHECK_CANONICAL, ANY, CPU_FSGS, gs.base),
     STATE(0xc0000102, CHECK_CANONICAL, ANY, CPU_SYSCALL, kernel_gs_base),
+    CODE(MSR_TSC_AUX, MSR_TSC_AUX, aux_read, aux_write),
     CONSTANT(0xc0010010, 0xc0010010, 0), // SYSCFG
     STORED(0xc0010015, 0xc0010015, CHECK_MASK, 0x3f9ffffff,
            0x1000000),                                  // HWCR: the TSC counts at the P0 rate
@@ -314,6 +379,8 @@ void msr_reset(struct vcpu_msrs *msrs)
              table[i].kind == KIND_STORED && index <= table[i].last; index++)
             msrs->stored[slot_of(&table[i], index)] = table[i].value;
     msrs->tsc_adjust = 0;
+    msrs->misc_enable = MISC_RESET;
+    msrs->tsc_aux = 0;
     msrs->kvmclock = (struct kvmclock){ 0, 0 };
     msrs->logged = 0;
 }
@@ -344,10 +411,21 @@ bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
     return false;
 }
 
+/* No address bits, and no x2APIC mode, that the processor does not have. */
+static bool base_valid(const struct vcpu *vcpu, uint64_t value)
+{
+    const struct cpuid_table *t = vcpu->msrs->cpuid;
+
+    return !(value >> cpuid_physical_bits(t)) &&
+           (!(value & LAPIC_BASE_X2) || cpuid_has(t, 1, 0, 2, CPUID_1_ECX_X2APIC));
+}
+
 bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 {
     const struct msr_entry *e;
 
+    if (index == MSR_APIC_BASE && !base_valid(vcpu, value))
+        return false;
     if (is_apic(index))
         return lapic_msr_write(&vcpu->lapic, index, value);
     e = find(index);

@@ -26,6 +26,8 @@ struct vcpu_msrs {
     /* State. */
     uint64_t stored[MSR_STORED];
     uint64_t tsc_adjust;
+    uint64_t misc_enable;
+    uint32_t tsc_aux;
     struct kvmclock kvmclock;
     /* Wiring. */
     struct memory *memory;

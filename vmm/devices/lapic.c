@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#define VERSION 0x01050014u  // integrated APIC, six LVT entries, EOI broadcast can be suppressed
+#define VERSION 0x01060014u  // integrated APIC, seven LVT entries, EOI broadcast can be suppressed
 
 enum { X = 1, X2 = 2, R = 4, W = 8 };
 
@@ -33,6 +33,7 @@ static const struct {
     [REG_TMR ... REG_TMR + 7] = {X | X2 | R, 0},
     [REG_IRR ... REG_IRR + 7] = {X | X2 | R, 0},
     [REG_ESR]         = {X | X2 | R | W, 0},
+    [REG_LVT_CMCI]    = {X | X2 | R | W, 0x000107ff},
     [REG_ICR]         = {X | X2 | R | W, 0x000ccfff},
     [REG_ICR_HIGH]    = {X | R | W, 0xff000000},
     [REG_LVT]         = {X | X2 | R | W, 0x000700ff},
@@ -55,8 +56,9 @@ static const struct device_field fields[] = {
     DEVICE_ARRAY(struct lapic, irr, 8, 0),
     DEVICE_ARRAY(struct lapic, tmr, 8, 0),
     FIELD(esr_pending, 0), FIELD(esr, 0), FIELD(icr, 0),
-    DEVICE_ARRAY(struct lapic, lvt, 6, LVT_MASKED),
-    FIELD(timer_initial, 0), FIELD(timer_divide, 0), FIELD(timer_start, 0),
+    DEVICE_ARRAY(struct lapic, lvt, LVT_COUNT, LVT_MASKED),
+    FIELD(timer_initial, 0), FIELD(timer_divide, 0), FIELD(timer_over, 0),
+    FIELD(timer_start, 0),
     FIELD(timer_deadline, 0), FIELD(tsc_skew, 0), FIELD(lint0, 0),
 };
 
@@ -79,7 +81,7 @@ static enum vmm_status loaded(void *device)
 }
 
 static const struct device_class lapic_class = {
-    .name = "lapic", .version = 1, DEVICE_TABLE(fields),
+    .name = "lapic", .version = 2, DEVICE_TABLE(fields),
     .reset = power_on, .loaded = loaded,
 };
 
@@ -118,11 +120,12 @@ void lapic_init_reset(struct lapic *lapic)
         lapic->isr[i] = 0;
         lapic->irr[i] = lapic->tmr[i] = 0;
     }
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < LVT_COUNT; i++)
         lapic->lvt[i] = LVT_MASKED;
     lapic->esr_pending = lapic->esr = 0;
     lapic->icr = 0;
     lapic->timer_initial = lapic->timer_divide = 0;
+    lapic->timer_over = 0;
     lapic->timer_start = lapic->timer_deadline = 0;
     lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
@@ -297,6 +300,7 @@ static uint32_t read_register(struct lapic *lapic, unsigned reg)
     case REG_TMR ... REG_TMR + 7: return lapic->tmr[reg - REG_TMR];
     case REG_IRR ... REG_IRR + 7: return lapic->irr[reg - REG_IRR];
     case REG_ESR:         return lapic->esr;
+    case REG_LVT_CMCI:    return lapic->lvt[LVT_CMCI];
     case REG_ICR:         return (uint32_t)lapic->icr;
     case REG_ICR_HIGH:    return (uint32_t)(lapic->icr >> 32);
     case REG_LVT ... REG_LVT + 5: return lapic->lvt[reg - REG_LVT];
@@ -312,7 +316,7 @@ static void write_svr(struct lapic *lapic, uint32_t value)
     lapic->svr = value;
     if (value & SVR_ENABLE)
         return;
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < LVT_COUNT; i++)
         lapic->lvt[i] |= LVT_MASKED;
 }
 
@@ -363,6 +367,9 @@ static void write_register(struct lapic *lapic, unsigned reg, uint32_t value)
         break;
     case REG_ICR_HIGH:
         lapic->icr = (uint32_t)lapic->icr | (uint64_t)value << 32;
+        break;
+    case REG_LVT_CMCI:
+        write_lvt(lapic, LVT_CMCI, value);
         break;
     case REG_LVT ... REG_LVT + 5:
         write_lvt(lapic, reg - REG_LVT, value);
@@ -460,7 +467,7 @@ static bool write_icr_x2(struct lapic *lapic, uint64_t value)
  */
 static uint32_t read_only_bits(unsigned reg)
 {
-    if (reg < REG_LVT || reg > REG_LVT + LVT_ERROR)
+    if (reg != REG_LVT_CMCI && (reg < REG_LVT || reg > REG_LVT + LVT_ERROR))
         return 0;
     return reg == REG_LVT + LVT_LINT0 || reg == REG_LVT + LVT_LINT1 ? 0x5000 : 0x1000;
 }

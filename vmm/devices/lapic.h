@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LAPIC_TIMER_HZ    1000000000ull  // before the divider; what CPUID tells the guest
+#define LAPIC_TIMER_HZ    100000000ull   // before the divider, slower than any TSC as a bus is; CPUID tells it
 #define LAPIC_BASE        0xfee00000ull
 #define LAPIC_SIZE        0x1000ull
 #define LAPICS_MAX        64u
@@ -78,8 +78,9 @@ struct lapic {
     _Atomic uint32_t esr_pending;
     uint32_t esr;
     uint64_t icr;
-    _Atomic uint32_t lvt[6];    // enum lapic_lvt
+    _Atomic uint32_t lvt[7];    // enum lapic_lvt
     uint32_t timer_initial, timer_divide;
+    uint8_t  timer_over;        // the count has come to 0 and stays there until it is written
     uint64_t timer_start;       // clock when the count was written
     uint64_t timer_deadline;    // IA32_TSC_DEADLINE, guest TSC; 0: not armed
     uint64_t tsc_skew;          // guest TSC - clock
@@ -93,7 +94,10 @@ struct lapic {
     void *vcpu;
 };
 
-enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
+/* In the order of their registers; the one for corrected machine checks has a place of its own. */
+enum lapic_lvt {
+    LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CMCI, LVT_COUNT
+};
 
 enum vmm_status lapic_init(struct lapic *lapic, struct apic_bus *bus, struct clock *clock,
                            uint32_t id) VMM_MUST_CHECK;

@@ -70,7 +70,7 @@ static uint64_t next_deadline(const struct lapic *lapic)
 
     if (mode(lapic) == MODE_DEADLINE)
         return deadline_in_clock(lapic);
-    if (!initial)
+    if (!initial || lapic->timer_over)
         return CLOCK_NEVER;
     passed = elapsed(lapic);
     if (mode(lapic) != MODE_PERIODIC)
@@ -128,7 +128,7 @@ uint32_t lapic_timer_count(struct lapic *lapic)
 
     host_mutex_lock(lapic->lock);
     passed = elapsed(lapic);
-    if (!lapic->timer_initial || mode(lapic) == MODE_DEADLINE)
+    if (!lapic->timer_initial || lapic->timer_over || mode(lapic) == MODE_DEADLINE)
         count = 0;
     else if (mode(lapic) == MODE_PERIODIC)
         count = lapic->timer_initial - (uint32_t)(passed % lapic->timer_initial);
@@ -144,6 +144,7 @@ void lapic_timer_write_count(struct lapic *lapic, uint32_t value)
         return;
     host_mutex_lock(lapic->lock);
     lapic->timer_initial = value;
+    lapic->timer_over = 0;
     lapic->timer_start = clock_now(lapic->clock);
     lapic_timer_rearm(lapic);
     host_mutex_unlock(lapic->lock);
@@ -167,6 +168,20 @@ void lapic_timer_write_divide(struct lapic *lapic, uint32_t value)
     host_mutex_unlock(lapic->lock);
 }
 
+/*
+ * Between one-shot and periodic mode the count goes on: what is left of a period is the shot, and a
+ * shot that is over starts nothing.
+ */
+static void carry_over(struct lapic *lapic)
+{
+    uint64_t passed = elapsed(lapic), initial = lapic->timer_initial;
+
+    if (mode(lapic) == MODE_PERIODIC && initial)
+        lapic->timer_start = deadline_of_count(lapic, passed / initial * initial);
+    else if (mode(lapic) == MODE_ONESHOT && passed >= initial)
+        lapic->timer_over = 1;
+}
+
 /* A change from or to TSC-deadline mode disarms the timer; one between the others does not. */
 void lapic_timer_write_lvt(struct lapic *lapic, uint32_t value)
 {
@@ -176,6 +191,8 @@ void lapic_timer_write_lvt(struct lapic *lapic, uint32_t value)
     if (((value & MODE_MASK) == MODE_DEADLINE) != (mode(lapic) == MODE_DEADLINE)) {
         lapic->timer_initial = 0;
         lapic->timer_deadline = 0;
+    } else if ((value & MODE_MASK) != mode(lapic)) {
+        carry_over(lapic);
     }
     lapic->lvt[LVT_TIMER] = value;
     lapic_timer_rearm(lapic);

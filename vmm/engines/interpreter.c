@@ -148,6 +148,7 @@ static bool interpreter_run(struct engine *engine, unsigned n)
 const struct engine_ops engine_interpreter = {
     .name          = "interpreter",
     .xcr0          = SOFTWARE_XCR0,
+    .tsc_aux       = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
     .features      = software_features,
     .feature_count = SOFTWARE_FEATURES,

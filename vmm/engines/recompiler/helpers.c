@@ -15,6 +15,8 @@ uint64_t rec_rdtsc(struct rec_cpu *cpu)
 
     cpu->state.gpr[CPU_RAX] = (uint32_t)now;
     cpu->state.gpr[CPU_RDX] = now >> 32;
+    if (cpu->argument) // RDTSCP
+        cpu->state.gpr[CPU_RCX] = cpu->vcpu->msrs->tsc_aux;
     return 0;
 }
 

@@ -22,6 +22,7 @@ static void recompiler_invalidate(struct engine *engine, unsigned vcpu)
 const struct engine_ops engine_recompiler = {
     .name          = "recompiler",
     .xcr0          = SOFTWARE_XCR0,
+    .tsc_aux       = true,
     .live_vectors  = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
     .features      = software_features,

@@ -209,7 +209,7 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_READ_SEGMENT: read_segment(t, u); break;
     case INSN_READ_CR2: read_cr2(t, u); break;
     case INSN_BASE:   base(t, u); break;
-    case INSN_RDTSC:  call_helper(t, u, rec_rdtsc, 0); break;
+    case INSN_RDTSC:  call_helper(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
     default:          break;
     }
 }

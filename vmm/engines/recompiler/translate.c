@@ -47,7 +47,8 @@ static enum insn_class class_of_01(const struct insn *i)
         return INSN_INTERPRET;
     return i->modrm == 0xca   ? INSN_CLAC
            : i->modrm == 0xcb ? INSN_STAC
-           : i->modrm == 0xf8 ? INSN_SWAPGS : INSN_INTERPRET;
+           : i->modrm == 0xf8 ? INSN_SWAPGS
+           : i->modrm == 0xf9 ? INSN_RDTSC : INSN_INTERPRET; // RDTSCP
 }
 
 /* 0F AE without memory: fences, and with F3 the bases of FS and GS. */
