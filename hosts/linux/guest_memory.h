@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest RAM: one sealed memfd, mapped shared, at a multiple of 2 MiB, with inaccessible memory
- * before and behind it.
+ * Guest RAM: mapped at a multiple of 2 MiB, with inaccessible memory before and behind it.
  *
- * Sealed against shrinking, so no access can end in SIGBUS. The file stays open: an engine may map
- * it a second time before the sandbox closes it.
+ * One sealed memfd, mapped shared; or, where the kernel has huge pages for private memory only,
+ * private memory, since a page table of small pages costs a guest up to a third of its speed. The
+ * file is sealed against shrinking, so no access can end in SIGBUS. It stays open: an engine may map
+ * it a second time before the sandbox closes it. Child processes do not get the memory.
  */
 #ifndef HOSTS_LINUX_GUEST_MEMORY_H
 #define HOSTS_LINUX_GUEST_MEMORY_H
@@ -15,7 +16,7 @@
 #define GUEST_MEMORY_ALIGN (2ull << 20) // of base, and how much at least is inaccessible around it
 
 struct guest_memory {
-    int fd;
+    int fd; // -1: private
     uint8_t *base;
     uint64_t size;
 };

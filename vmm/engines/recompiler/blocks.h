@@ -62,14 +62,16 @@ struct stubs {
     uint64_t lookup;    // R14: linear address
     uint64_t poll;
     uint64_t interpret;
-    uint64_t chain_direct, chain_entry;
+    uint64_t chain_direct, chain_entry, chain_plain;
     uint64_t helper;    // R15: rec_helper
-    uint64_t fill;      // R14: linear address, R15: kind; returns the addend in R15
+    uint64_t fill;      // R14: linear address, kept; R15: kind; returns the addend in R15
+    uint64_t stored, commit; // R14: where to go on; with and without work to do. Keep all else
 };
 
 struct blocks {
     struct recompiler_code code;
-    bool bmi2;              // PEXT indexes the jump tables
+    bool bmi2;              // PEXT indexes the tables of a view
+    bool alone;             // the machine has one vCPU
     struct emit emit;       // the rest of the cache
     uint8_t *begin;         // behind the stubs
     struct stubs stubs;

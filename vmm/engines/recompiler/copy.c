@@ -153,10 +153,16 @@ static bool is_op(const struct unit *u, unsigned map, unsigned byte)
     return u->insn.map == map && u->insn.opcode == byte;
 }
 
-/* Forms whose register operand in memory would mean something else, or be slow. */
+/*
+ * Forms whose register operand in memory would mean something else, or be slow: what is stored in
+ * parts is not forwarded to a load of the whole.
+ */
 static bool wants_register(const struct unit *u, const struct form *f)
 {
     unsigned op = f->op.byte;
+
+    if (u->effects.writes && size_of(u, f->rm_n) < 8)
+        return true;
 
     if (f->op.vex)
         return false;
@@ -173,6 +179,19 @@ static bool exchanges(const struct unit *u)
 
     return (u->insn.map == MAP_1 && (op == 0x86 || op == 0x87)) ||
            (u->insn.map == MAP_0F && (op == 0xc0 || op == 0xc1));
+}
+
+/* The destination is written whole, whatever it was: MOV, MOVZX, MOVSX, IMUL by an immediate. */
+static bool only_writes(const struct unit *u)
+{
+    unsigned op = u->insn.opcode;
+
+    if (u->insn.opsize < 4)
+        return false;
+    if (u->insn.map == MAP_0F)
+        return op == 0xb6 || op == 0xb7 || op == 0xbe || op == 0xbf;
+    return u->insn.map == MAP_1 && (op == 0x89 || op == 0x8b || op == 0xc7 || op == 0x63 ||
+                                    op == 0x69 || op == 0x6b);
 }
 
 bool copy_can(const struct unit *u)
@@ -295,10 +314,10 @@ static bool needs_flags(const struct unit *u)
     return u->effects.read || (u->effects.touched && (u->live_after & ~u->effects.written));
 }
 
-/* The processor may refuse what is emitted next. */
+/* The processor may refuse what is emitted next; a page's alignment is that of the host's. */
 static void note_trap(struct translation *t, const struct unit *u)
 {
-    if (u->effects.traps)
+    if (u->effects.traps || u->effects.aligned)
         t->trap[t->trap_count++] = (struct block_trap){
             (uint16_t)(blocks_offset(t->blocks, t->e->out) - t->block->code),
             (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
@@ -320,6 +339,28 @@ static void encode(struct translation *t, const struct unit *u, struct form *f, 
         swap_bytes(t->e, high);
 }
 
+/* Stores that may go to two pages, in blocks made for that; those that lock the bus may not. */
+static bool commits(const struct translation *t, const struct unit *u)
+{
+    return (t->mode & REC_MODE_PLAIN) && u->effects.writes && u->effects.size > 1 &&
+           !(u->insn.prefixes & INSN_LOCK) && !exchanges(u);
+}
+
+/* See rec_fill(): past the stub that puts the bytes where they belong. Keeps the flags. */
+static void commit(struct translation *t)
+{
+    struct emit *e = t->e;
+    uint8_t *next;
+
+    emit_byte(e, 0x4c); // lea r14, [rip + next]
+    emit_byte(e, 0x8d);
+    emit_byte(e, 0x35);
+    next = e->out;
+    emit_value(e, 0, 4);
+    emit_op(e, OP32(0xff), 4, rm_mem(RSP, AT(after_store))); // jmp
+    emit_set(e, next, emit_here(e));
+}
+
 static void general(struct translation *t, const struct unit *u, struct form *f)
 {
     struct emit *e = t->e;
@@ -332,7 +373,7 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
     if (memory) {
         rm = operand_check(t, u, ea_of(t, u), u->effects.size,
                            (u->effects.writes ? REC_ACCESS_WRITE : 0) |
-                               (u->effects.aligned ? REC_ACCESS_ALIGNED : 0));
+                               (commits(t, u) ? REC_ACCESS_COMMIT : 0));
         if (reg_slot || needs_flags(u))
             rm = operand_free_r14(t, rm);
         if (is_high(u, f->reg_n, f->reg)) {
@@ -343,11 +384,13 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
     if (needs_flags(u))
         flags_to_host(t); // uses R14
     if (reg_slot) {
-        emit_load(e, R14, gpr_slot(f->reg));
+        if (f->reg_n != 0 || !only_writes(u))
+            emit_load(e, R14, gpr_slot(f->reg));
         reg = R14;
     }
     if (rm_loaded) {
-        emit_load(e, R15, gpr_slot(f->rm));
+        if (f->rm_n != 0 || !only_writes(u))
+            emit_load(e, R15, gpr_slot(f->rm));
         rm = rm_reg(R15);
     } else if (rm_slot) {
         rm = gpr_slot(f->rm);
@@ -366,10 +409,10 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
         emit_store(e, gpr_slot(f->reg), R14);
     if (rm_loaded)
         emit_store(e, gpr_slot(f->rm), R15);
-    else if (rm_slot && u->effects.writes && size_of(u, f->rm_n) == 4)
-        emit_store_imm(e, rm_mem(RSP, AT_GPR(f->rm) + 4), 0);
     if (vvvv_slot)
         emit_store(e, gpr_slot(f->vvvv), R15);
+    if (commits(t, u))
+        commit(t);
 }
 
 /* Opcodes without operands but fixed ones: as they are. */
@@ -402,11 +445,22 @@ static void copy_fixed(struct translation *t, const struct unit *u, const struct
         t->flags = FLAGS_HOST;
 }
 
+/*
+ * With one vCPU nobody else changes user code's memory, and an instruction is never half done: it
+ * needs no lock. Locked operations on the stack are the idiom of a full barrier, which a program
+ * that drives a device itself may need against the device's thread.
+ */
+static bool needs_lock(const struct translation *t, const struct unit *u)
+{
+    return !t->blocks->alone || !(t->mode & REC_MODE_USER) || u->insn.base == CPU_RSP;
+}
+
 void copy_emit(struct translation *t, const struct unit *u)
 {
     struct form f = form_of(u);
     unsigned op = u->insn.opcode;
 
+    f.op.lock = f.op.lock && needs_lock(t, u);
     if (u->effects.size && !operand_is_checked(u))
         flags_give_up(t, u->live_before);
     if (u->insn.map == MAP_1 && op == 0x8d)
@@ -438,7 +492,7 @@ void copy_bit(struct translation *t, const struct unit *u)
     const struct insn *i = &u->insn;
     bool wide = i->opsize == 8, slot = in_memory(i->reg);
     struct op load = {.byte = (uint8_t)(wide ? 0x8b : 0x63), .w = true}; // MOV or MOVSXD
-    struct op op = {.map = 1, .byte = i->opcode, .w = wide, .lock = i->prefixes & INSN_LOCK};
+    struct op op = {.map = 1, .byte = i->opcode, .w = wide, .lock = (i->prefixes & INSN_LOCK) && needs_lock(t, u)};
     struct op pext = PEXT;
     struct ea kept = {.base = INSN_NO_REG, .index = INSN_NO_REG, .kept = true};
     struct rm rm;

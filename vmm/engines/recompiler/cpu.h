@@ -33,8 +33,10 @@ enum rec_exit {
     REC_EXIT_LOOKUP,    // state.rip is set: find its block
     REC_EXIT_POLL,      // the same, after a look at what waits
     REC_EXIT_INTERPRET, // the instruction at `offset` is the interpreter's
+    REC_EXIT_PLAIN,     // a block without shared checks is to begin at `offset`
     REC_EXIT_CHAIN_DIRECT, // find the block at `offset`, and let the jump at `site` go there
     REC_EXIT_CHAIN_ENTRY,  // likewise, for a jump backwards
+    REC_EXIT_CHAIN_PLAIN,  // likewise, to a block without shared checks
 };
 
 /* What a block's translation depends on besides the code's bytes. */
@@ -50,6 +52,15 @@ enum rec_exit {
 #define REC_MODE_PLAIN  0x200u // translated without shared checks
 #define REC_MODE_CLOCK  0x400u // RDTSC does not fault
 #define REC_MODE_NONE   0xffffu // everything is the interpreter's
+
+/* Refused because of how the block was translated: one of REC_MODE_PLAIN can do it. */
+enum rec_split {
+    REC_SPLIT_NONE,
+    REC_SPLIT_ONCE,  // for this instruction and those behind it in its block
+    REC_SPLIT_LOOP,  // until a jump leaves the page: it would be refused again and again
+};
+
+#define REC_BOUNCE 64u // bytes: the longest operand
 
 /* The page that the stack pointer was last used in, one for user and one for other code. */
 struct rec_stack_page {
@@ -70,10 +81,15 @@ struct rec_cpu {
     uint64_t page;              // linear address of the page whose code runs
     struct rec_stack_page stack_page[2]; // by REC_MODE_USER
     uint64_t jump_mask;         // bits of an address that index view.jump_*
+    uint64_t tlb_mask;          // those that index the TLB
     uint64_t value;             // an operand between two accesses
     uint64_t address;           // likewise
     uint64_t addend[48];        // of groups of accesses
-    uint32_t split;             // the last refused access was that of a group in two pages
+    uint32_t split;             // enum rec_split: why the last access was refused
+    uint64_t after_store;       // stub to pass after a store that may have gone to `bounce`
+    uint8_t  bounce[REC_BOUNCE]; // an operand in two pages, while its instruction runs
+    uint64_t bounce_linear;     // where its bytes belong, and how many
+    uint32_t bounce_size;
     uint64_t bit_mask[2];       // 31, 63
     int32_t  offset;            // of the instruction it left at, from `page`
     uint32_t exit;              // enum rec_exit
@@ -136,13 +152,17 @@ void rec_resume_all(struct rec_cpu *cpu);
  * Returns host - linear address, or REC_REFUSED: the interpreter has to do it. With general
  * registers only: the guest's vector registers are live.
  */
+#define REC_ACCESS_COMMIT  0x01u // the instruction is followed by a look at after_store
+#define REC_ACCESS_FINAL   0x02u // in a plain block without that
+#define REC_ACCESS_WRITTEN 0x04u // SHARED: others of the group write, this one only reads
 #define REC_ACCESS_WRITE   0x10u
-#define REC_ACCESS_ALIGNED 0x20u
 #define REC_ACCESS_STACK   0x40u
 #define REC_ACCESS_SHARED  0x80u // for a group of accesses: if it lies in two pages, leave it
-#define REC_ACCESS_SIZE(kind) ((kind) >> 8) // in bytes; ALIGNED: a power of two
+#define REC_ACCESS_SIZE(kind) ((kind) >> 8) // in bytes
 #define REC_REFUSED        (1ull << 63 | 1)
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
+/* What a store has left in cpu->bounce goes to its two pages. */
+void rec_commit(struct rec_cpu *cpu);
 
 /*
  * Called from translated code with all registers in the state and the flags saved. Returns 0 to go

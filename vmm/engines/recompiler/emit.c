@@ -93,6 +93,8 @@ void emit_op(struct emit *e, struct op op, unsigned reg, struct rm rm)
 {
     unsigned rxb = extensions(reg, rm);
 
+    if (reg == R15 || (!rm.memory && rm.reg == R15) || (op.vex && op.vvvv == R15))
+        e->r15_used = true;
     if (rm.memory && rm.gs)
         emit_byte(e, 0x65);
     if (op.vex)
@@ -136,6 +138,8 @@ void emit_lea(struct emit *e, unsigned to, struct rm of)
 
 void emit_mov_imm(struct emit *e, unsigned to, uint64_t value)
 {
+    if (to == R15)
+        e->r15_used = true;
     if (value == (uint32_t)value) {
         if (to >= 8)
             emit_byte(e, 0x41);

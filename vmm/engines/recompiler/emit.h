@@ -19,6 +19,7 @@ struct emit {
     uint8_t *end;
     ptrdiff_t executable; // + writable address = executable one
     bool full;
+    bool r15_used;       // as a register of any kind, not only to address memory; for who clears it
 };
 
 /* A register or a memory operand. */

@@ -281,11 +281,27 @@ void flow_end(struct translation *t, const struct unit *u)
 
 /* --- Behind the block --- */
 
+/* A group in two pages, from R14 on: its accesses one by one, in a block that begins here. */
+static void in_two_pages(struct translation *t, const struct cold *c)
+{
+    struct emit *e = t->e;
+    struct cold *further = new_cold(t, c->offset);
+
+    emit_mov(e, R15, R14);
+    emit_op_imm(e, OP32(0x81), 4, rm_reg(R15), PAGE_BYTES - 1, 4); // and
+    emit_op_imm(e, OP32(0x81), 7, rm_reg(R15), PAGE_BYTES - REC_ACCESS_SIZE(c->kind), 4); // cmp
+    keep_in_line(e, 2);
+    further->what = COLD_PLAIN;
+    further->jump = emit_jcc_later(e, CC_A);
+}
+
 static void cold_fill(struct translation *t, const struct cold *c)
 {
     struct emit *e = t->e;
 
     operand_address(t, c->ea);
+    if (c->kind & REC_ACCESS_SHARED)
+        in_two_pages(t, c);
     emit_op_imm(e, OP32(0xc7), 0, rm_reg(R15), c->kind, 4);
     emit_call(e, t->blocks->stubs.fill);
     emit_jmp(e, c->back);
@@ -308,7 +324,9 @@ static void cold_chain(struct translation *t, const struct cold *c)
     next = (int64_t)emit_here(e) + 4;
     emit_value(e, (uint32_t)(site - next), 4);
     emit_store(e, rm_mem(RSP, AT(site)), R15);
-    emit_jmp(e, c->entry ? t->blocks->stubs.chain_entry : t->blocks->stubs.chain_direct);
+    emit_jmp(e, c->what == COLD_PLAIN ? t->blocks->stubs.chain_plain
+                : c->entry            ? t->blocks->stubs.chain_entry
+                                      : t->blocks->stubs.chain_direct);
 }
 
 static void cold_taken(struct translation *t, struct cold *c)
@@ -349,7 +367,7 @@ void flow_cold(struct translation *t)
         emit_set(t->e, c->jump, emit_here(t->e));
         switch (c->what) {
         case COLD_FILL:  cold_fill(t, c); break;
-        case COLD_CHAIN: cold_chain(t, c); break;
+        case COLD_CHAIN: case COLD_PLAIN: cold_chain(t, c); break;
         case COLD_TAKEN: cold_taken(t, c); break;
         case COLD_INTERPRET: cold_interpret(t, c); break;
         case COLD_POLL:  cold_poll(t, c); break;

@@ -23,10 +23,11 @@ uint64_t rec_rdtsc(struct rec_cpu *cpu)
 /* Host - linear address of the page, as translated code would find it. */
 static uint64_t addend_of(struct rec_cpu *cpu, uint64_t linear, bool write)
 {
-    const struct view_entry *e = &cpu->view->entry[view_index(linear)];
+    const struct view *view = cpu->view;
+    unsigned n = view_index(linear);
 
-    if ((write ? e->write : e->read) == (linear & ~(PAGE - 1)))
-        return e->addend;
+    if ((write ? view->write : view->read)[n] == (linear & ~(PAGE - 1)))
+        return view->addend[n];
     return rec_fill(cpu, linear, write ? REC_ACCESS_WRITE : 0);
 }
 

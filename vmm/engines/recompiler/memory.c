@@ -36,41 +36,113 @@ static bool tag_for_writing(struct rec_cpu *cpu, uint64_t gpa)
 /* The page that the stack pointer uses, if it can be written to. */
 static bool enter_stack(struct rec_cpu *cpu, uint64_t page, const uint8_t *host)
 {
-    if (cpu->view == cpu->kernel_ac || cpu->view->entry[view_index(page)].write != page)
+    if (cpu->view == cpu->kernel_ac || cpu->view->write[view_index(page)] != page)
         return false;
     cpu->stack_page[is_user(cpu)] =
         (struct rec_stack_page){page, (uint64_t)(uintptr_t)host - page};
     return true;
 }
 
-uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
+/*
+ * The page of RAM that an access reaches, entered in the view; its guest-physical address as well.
+ * NULL: not for translated code.
+ */
+static uint8_t *enter_page(struct rec_cpu *cpu, uint64_t linear, uint32_t kind, uint64_t *gpa)
 {
-    unsigned size = REC_ACCESS_SIZE(kind), offset = linear & (PAGE - 1);
     uint32_t access = (is_user(cpu) ? WALK_USER : 0) | (kind & REC_ACCESS_WRITE ? WALK_WRITE : 0);
-    uint64_t page = linear - offset;
     struct walk_result result;
     uint8_t *host;
 
-    if (offset + size > PAGE && (kind & REC_ACCESS_SHARED)) {
-        cpu->split = 1;
-        return REC_REFUSED;
-    }
-    if (offset + size > PAGE || ((kind & REC_ACCESS_ALIGNED) && (linear & (size - 1))))
-        return REC_REFUSED;
     if ((cpu->mode & REC_MODE_64) ? !canonical(linear) : linear >> 32 != 0)
-        return REC_REFUSED;
+        return NULL;
     cpu->walk.rflags = cpu->state.rflags; // STAC and CLAC run in place
-    if (walk_cached(&cpu->walk, &cpu->walks, page, access, &result) != WALK_OK)
-        return REC_REFUSED;
+    if (walk_cached(&cpu->walk, &cpu->walks, linear & ~(PAGE - 1), access, &result) != WALK_OK)
+        return NULL;
     host = memory_pointer(&cpu->engine->vm->memory, result.gpa, PAGE);
     if (!host || ((kind & REC_ACCESS_WRITE) && !tag_for_writing(cpu, result.gpa)))
-        return REC_REFUSED;
+        return NULL;
     view_enter(cpu->view, linear, host, kind & REC_ACCESS_WRITE, result.global, result.page_bits);
-    if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page, host) && (kind & REC_ACCESS_SHARED)) {
-        cpu->split = 1; // the group would look for it there
+    atomic_store_explicit(&cpu->fills, cpu->fills + 1, memory_order_relaxed);
+    *gpa = result.gpa;
+    return host;
+}
+
+/* The bytes of an operand in two pages, between them and cpu->bounce. */
+static void bounce(struct rec_cpu *cpu, uint8_t *first, uint8_t *second, bool out)
+{
+    unsigned offset = cpu->bounce_linear & (PAGE - 1);
+
+    for (unsigned i = 0; i < cpu->bounce_size; i++, offset++) {
+        uint8_t *at = offset < PAGE ? first + offset : second + (offset - PAGE);
+
+        if (out)
+            *at = cpu->bounce[i];
+        else
+            cpu->bounce[i] = *at;
+    }
+}
+
+/*
+ * An operand in two pages: the instruction gets a copy, which rec_commit() writes back. The pages
+ * stay what they are until then, since nobody stops this vCPU in between.
+ */
+static uint64_t fill_two(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
+{
+    unsigned size = REC_ACCESS_SIZE(kind);
+    uint8_t *first, *second;
+    uint64_t gpa;
+
+    if ((kind & (REC_ACCESS_SHARED | REC_ACCESS_FINAL)) && (kind & REC_ACCESS_WRITE))
+        return REC_REFUSED;
+    if ((kind & REC_ACCESS_WRITE) && !(kind & REC_ACCESS_COMMIT)) {
+        cpu->split = REC_SPLIT_ONCE;
         return REC_REFUSED;
     }
-    atomic_store_explicit(&cpu->fills, cpu->fills + 1, memory_order_relaxed);
+    if ((kind & REC_ACCESS_SHARED) || size > REC_BOUNCE)
+        return REC_REFUSED;
+    first = enter_page(cpu, linear, kind, &gpa);
+    second = first ? enter_page(cpu, (linear | (PAGE - 1)) + 1, kind, &gpa) : NULL;
+    if (!second)
+        return REC_REFUSED;
+    cpu->bounce_linear = linear;
+    cpu->bounce_size = size;
+    bounce(cpu, first, second, false);
+    if (kind & REC_ACCESS_WRITE)
+        cpu->after_store = cpu->engine->blocks->stubs.commit;
+    return (uint64_t)(uintptr_t)cpu->bounce - linear;
+}
+
+void rec_commit(struct rec_cpu *cpu)
+{
+    struct view *view = cpu->view;
+    uint64_t next = (cpu->bounce_linear | (PAGE - 1)) + 1;
+
+    cpu->after_store = cpu->engine->blocks->stubs.stored;
+    bounce(cpu, (uint8_t *)(uintptr_t)view->host[view_index(cpu->bounce_linear)],
+           (uint8_t *)(uintptr_t)view->host[view_index(next)], true);
+}
+
+uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
+{
+    uint64_t page = linear & ~(PAGE - 1), gpa;
+    uint8_t *host;
+
+    if (linear - page + REC_ACCESS_SIZE(kind) > PAGE)
+        return fill_two(cpu, linear, kind);
+    host = enter_page(cpu, linear, kind, &gpa);
+    if (!host)
+        return REC_REFUSED;
+    if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page, host) && (kind & REC_ACCESS_SHARED)) {
+        cpu->split = REC_SPLIT_LOOP; // the group would look for it there
+        return REC_REFUSED;
+    }
+    /* Entered as writable when a write comes, which marks the page dirty: not before. */
+    if ((kind & REC_ACCESS_WRITTEN) && cpu->view->write[view_index(page)] != page) {
+        struct page *code = blocks_page(cpu->engine->blocks, gpa);
+
+        cpu->split = code && atomic_load(&code->flags) & PAGE_CODE ? REC_SPLIT_LOOP : REC_SPLIT_ONCE;
+        return REC_REFUSED;
+    }
     return (uint64_t)(uintptr_t)host - page;
 }
 

@@ -7,9 +7,8 @@
 
 #define SHR_IMM   ((struct op){.byte = 0xc1, .w = true}) // /5
 #define AND_IMM32 OP32(0x81)                             // /4
-#define AND_IMM64 OP64(0x81)
-#define AND_IMM8  OP64(0x83)
-#define CMP_LOAD  OP64(0x3b)
+#define CMP_IMM32 OP64(0x81)                             // /7
+#define PEXT      ((struct op){.map = 2, .byte = 0xf5, .pp = 2, .vex = true, .w = true})
 #define ADD_LOAD  OP64(0x03)
 #define SUB_LOAD  OP64(0x2b)
 
@@ -119,72 +118,86 @@ static void check_stack(struct translation *t, const struct unit *u, struct ea e
 
     operand_address(t, ea);
     emit_op(e, SUB_LOAD, R14, rm_mem(RSP, user ? AT(stack_page[1].low) : AT(stack_page[0].low)));
-    emit_op_imm(e, OP64(0x81), 7, rm_reg(R14), PAGE_BYTES - size, 4);
+    emit_op_imm(e, CMP_IMM32, 7, rm_reg(R14), PAGE_BYTES - size, 4);
     miss(t, u, ea, CC_A, kind | REC_ACCESS_STACK, &cold);
     emit_load(e, R15, rm_mem(RSP, user ? AT(stack_page[1].addend) : AT(stack_page[0].addend)));
     cold->back = emit_here(e);
 }
 
+/* The TLB's index of the address in R14 into R15. */
+static void tlb_index(struct translation *t)
+{
+    struct emit *e = t->e;
+    struct op pext = PEXT;
+
+    if (t->blocks->bmi2) {
+        pext.vvvv = R14;
+        emit_op(e, pext, R15, rm_mem(RSP, AT(tlb_mask)));
+        return;
+    }
+    emit_mov(e, R15, R14);
+    emit_op_imm(e, SHR_IMM, 5, rm_reg(R15), 12, 1);
+    emit_op_imm(e, AND_IMM32, 4, rm_reg(R15), VIEW_ENTRIES - 1, 4);
+}
+
+static struct rm column(size_t offset)
+{
+    return rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offset));
+}
+
+/*
+ * R14 is how far into the page the access goes, and must leave room for it. `by_addend`: R15 is
+ * then host - linear address; otherwise R15 + R14 is the host address, after a miss as well, when
+ * they are that and the linear address.
+ */
 static void check_tlb(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
-                      uint32_t kind)
+                      uint32_t kind, bool by_addend)
 {
     struct emit *e = t->e;
     struct cold *cold;
-    int32_t tag = kind & REC_ACCESS_WRITE ? (int32_t)offsetof(struct view_entry, write)
-                                          : (int32_t)offsetof(struct view_entry, read);
 
     operand_address(t, ea);
-    emit_mov(e, R15, R14);
-    emit_op_imm(e, SHR_IMM, 5, rm_reg(R15), 7, 1);
-    emit_op_imm(e, AND_IMM32, 4, rm_reg(R15), (VIEW_ENTRIES - 1) << 5, 4);
-    if (size > 1 && !(kind & REC_ACCESS_ALIGNED))
-        emit_lea(e, R14, rm_mem(R14, (int32_t)size - 1));
-    emit_op_imm(e, AND_IMM64, 4, rm_reg(R14),
-                kind & REC_ACCESS_ALIGNED ? 0xfffff000u | (size - 1) : 0xfffff000u, 4);
-    emit_op(e, CMP_LOAD, R14, rm_gs(rm_mem(R15, tag)));
-    miss(t, u, ea, CC_NE, kind, &cold);
-    emit_load(e, R15, rm_gs(rm_mem(R15, (int32_t)offsetof(struct view_entry, addend))));
+    tlb_index(t);
+    emit_op(e, SUB_LOAD, R14,
+            column(kind & (REC_ACCESS_WRITE | REC_ACCESS_WRITTEN) ? offsetof(struct view, write)
+                                                                  : offsetof(struct view, read)));
+    emit_op_imm(e, CMP_IMM32, 7, rm_reg(R14), PAGE_BYTES - size, 4);
+    miss(t, u, ea, CC_A, kind, &cold);
+    emit_load(e, R15, column(by_addend ? offsetof(struct view, addend) : offsetof(struct view, host)));
     cold->back = emit_here(e);
 }
 
-/* The operand itself, its page's addend in R15. */
-static struct rm operand_of(struct translation *t, struct ea ea)
-{
-    struct rm slot;
-
-    if (!base_slot(ea, &slot))
-        return rm_mem_index(R15, host_reg(ea.base), 0, ea.disp);
-    emit_load(t->e, R14, slot);
-    return rm_mem_index(R15, R14, 0, ea.disp);
-}
-
 /* The first access of a group checks what all of them may touch. */
-static struct rm shared(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
-                        uint32_t kind)
+static struct rm shared(struct translation *t, const struct unit *u, struct ea ea, uint32_t kind)
 {
     struct group *g = u->group;
-    bool stack = ea.base == CPU_RSP;
-    int32_t kept = AT(addend) + 8 * (int32_t)(g - t->group);
+    bool stack = ea.base == CPU_RSP && ea.index == INSN_NO_REG && !ea.segment_base;
+    int32_t kept = AT(addend) + 8 * (int32_t)(g - t->group), low = g->low - (stack ? u->delta : 0);
     struct ea first = ea;
 
-    (void)size;
     if (stack)
         kept = t->mode & REC_MODE_USER ? AT(stack_page[1].addend) : AT(stack_page[0].addend);
-    if (g->checked) {
+    if (!g->checked) {
+        unsigned size = (unsigned)(g->high - g->low);
+
+        g->checked = true;
+        first.disp = low;
+        kind |= REC_ACCESS_SHARED | size << 8;
+        if (g->writes && !stack && !(kind & REC_ACCESS_WRITE))
+            kind |= REC_ACCESS_WRITTEN;
+        if (stack) {
+            check_stack(t, u, first, size, kind);
+        } else {
+            check_tlb(t, u, first, size, kind, false);
+            emit_lea(t->e, R15, rm_mem_index(R15, R14, 0, -low));
+            emit_store(t->e, rm_mem(RSP, kept), R15);
+        }
+    } else if (t->held != g || t->e->r15_used) {
         emit_load(t->e, R15, rm_mem(RSP, kept));
-        return operand_of(t, ea);
     }
-    g->checked = true;
-    first.disp = g->low - (stack ? u->delta : 0);
-    size = (unsigned)(g->high - g->low);
-    kind |= REC_ACCESS_SHARED | size << 8;
-    if (stack) {
-        check_stack(t, u, first, size, kind);
-    } else {
-        check_tlb(t, u, first, size, kind);
-        emit_store(t->e, rm_mem(RSP, kept), R15);
-    }
-    return operand_of(t, ea);
+    t->held = g;
+    t->e->r15_used = false;
+    return stack ? rm_mem_index(R15, R13, 0, ea.disp) : rm_mem(R15, ea.disp);
 }
 
 /* Is an access checked already? It does not destroy the flags then. */
@@ -197,17 +210,15 @@ struct rm operand_check(struct translation *t, const struct unit *u, struct ea e
                         uint32_t kind)
 {
     if (u->group && u->group->members > 1)
-        return shared(t, u, ea, size, kind);
-    kind |= size << 8;
-    if (ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow &&
-        !(kind & REC_ACCESS_ALIGNED))
+        return shared(t, u, ea, kind);
+    kind |= size << 8 | (t->mode & REC_MODE_PLAIN && !(kind & REC_ACCESS_COMMIT) ? REC_ACCESS_FINAL : 0);
+    if (ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow) {
         check_stack(t, u, ea, size, kind);
-    else
-        check_tlb(t, u, ea, size, kind);
-    if (is_simple(t, ea))
         return rm_mem_index(R15, host_reg(ea.base), 0, ea.disp);
-    operand_address(t, ea);
-    return rm_mem_index(R15, R14, 0, 0);
+    }
+    check_tlb(t, u, ea, size, kind, is_simple(t, ea));
+    return is_simple(t, ea) ? rm_mem_index(R15, host_reg(ea.base), 0, ea.disp)
+                            : rm_mem_index(R15, R14, 0, 0);
 }
 
 struct rm operand_free_r14(struct translation *t, struct rm rm)

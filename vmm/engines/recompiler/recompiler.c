@@ -51,6 +51,7 @@ static struct rec_cpu *make_cpu(struct host *host)
     for (unsigned i = 0; i < REC_USER_VIEWS; i++)
         cpu->user[i] = make_view(host);
     cpu->jump_mask = BLOCKS_JUMP_BITS;
+    cpu->tlb_mask = (uint64_t)(VIEW_ENTRIES - 1) << 12;
     cpu->bit_mask[0] = 31;
     cpu->bit_mask[1] = 63;
     return cpu;
@@ -95,19 +96,25 @@ bool recompiler_compare(struct engine *engine)
     return engine->lockstep;
 }
 
-static bool has_bmi2(void)
+/* AMD's processors before family 19h (Zen 3) have PEXT in microcode, slower than what replaces it. */
+static bool has_fast_bmi2(void)
 {
-    struct cpuid_regs r;
+    struct cpuid_regs name, version, r;
+    unsigned family;
 
+    cpuid_read_native(NULL, 0, 0, &name);
+    cpuid_read_native(NULL, 1, 0, &version);
     cpuid_read_native(NULL, 7, 0, &r);
-    return r.ebx >> 8 & 1;
+    family = (version.eax >> 8 & 15) + (version.eax >> 20 & 0xff);
+    return (r.ebx >> 8 & 1) && !(name.ebx == 0x68747541 && family < 0x19); // "Auth"
 }
 
 bool recompiler_attach(struct engine *engine, struct vm *vm)
 {
     engine->vm = vm;
     vm->memory.watch = (struct memory_watch){run_device_wrote, engine};
-    engine->blocks->bmi2 = has_bmi2();
+    engine->blocks->alone = engine->count == 1;
+    engine->blocks->bmi2 = has_fast_bmi2();
     if (!blocks_init(engine->blocks, engine->host, &engine->code, vm->memory.high_end))
         return false;
     for (unsigned i = 0; i < engine->count; i++) {
@@ -115,6 +122,7 @@ bool recompiler_attach(struct engine *engine, struct vm *vm)
         uint64_t unknown = engine->blocks->stubs.lookup;
 
         cpu->vcpu = &vm->vcpu[i];
+        cpu->after_store = engine->blocks->stubs.stored;
         view_init(cpu->kernel, unknown);
         view_init(cpu->kernel_ac, unknown);
         for (unsigned n = 0; n < REC_USER_VIEWS; n++)

@@ -288,10 +288,16 @@ static bool fetch_page(struct rec_cpu *cpu, uint64_t linear, uint64_t *gpa, cons
     return *host && blocks_page(cpu->engine->blocks, *gpa);
 }
 
+/* Is the next block to be without shared checks, whatever comes then? */
+static bool is_once(const struct rec_cpu *cpu)
+{
+    return cpu->exit == REC_EXIT_CHAIN_PLAIN || cpu->exit == REC_EXIT_PLAIN;
+}
+
 static bool place_at(struct rec_cpu *cpu, uint64_t linear, struct origin *place, bool *global)
 {
     place->offset = linear & (PAGE - 1);
-    place->mode = cpu->mode | cpu->plain;
+    place->mode = cpu->mode | (is_once(cpu) ? REC_MODE_PLAIN : cpu->plain);
     place->page2 = BLOCK_ONE_PAGE;
     *global = true;
     if (!fetch_page(cpu, linear, &place->page, &place->bytes, global))
@@ -335,7 +341,7 @@ static void chain(struct rec_cpu *cpu, const struct block *block)
     host_mutex_lock(cpu->engine->lock);
     from = blocks_at(blocks, cpu->site);
     if (from && block->page2 == BLOCK_ONE_PAGE && !from->dead && !block->dead && from->page == block->page &&
-        from->mode == block->mode && blocks->flushes == cpu->flushes) {
+        !((from->mode ^ block->mode) & ~REC_MODE_PLAIN) && blocks->flushes == cpu->flushes) {
         struct emit e = blocks->emit;
         uint32_t to = cpu->exit == REC_EXIT_CHAIN_DIRECT ? block->direct : block->entry;
 
@@ -437,6 +443,7 @@ static bool step(struct rec_cpu *cpu)
     enum interp_status status;
 
     atomic_store_explicit(&cpu->interpreted, cpu->interpreted + 1, memory_order_relaxed);
+    cpu->after_store = cpu->engine->blocks->stubs.stored; // a store that trapped has not been made
     status = interp_step(interp);
     rec_resume_all(cpu); // if it wrote to code
     switch (status) {
@@ -538,16 +545,21 @@ static struct block *find_quickly(struct rec_cpu *cpu)
 }
 
 /*
- * A group of accesses lies in two pages: on with a translation that checks each. Jumps in its page
- * stay in such; those by table lead out of them.
+ * Where a group of accesses cannot be checked at once, the way goes on with a block that checks
+ * each; as far as jumps in its page lead, if it was the stack's.
  */
 static bool after_block(struct rec_cpu *cpu)
 {
-    cpu->plain = cpu->split && cpu->exit == REC_EXIT_INTERPRET ? REC_MODE_PLAIN : cpu->plain;
+    enum rec_split split = cpu->split;
+
+    cpu->split = REC_SPLIT_NONE;
     if (cpu->exit == REC_EXIT_LOOKUP)
         cpu->plain = 0;
-    if (cpu->split) {
-        cpu->split = 0;
+    if (cpu->exit == REC_EXIT_INTERPRET && split != REC_SPLIT_NONE) {
+        if (split == REC_SPLIT_LOOP)
+            cpu->plain = REC_MODE_PLAIN;
+        else
+            cpu->exit = REC_EXIT_PLAIN;
         return false;
     }
     if (cpu->exit != REC_EXIT_INTERPRET)
@@ -561,10 +573,9 @@ static bool go_on(struct rec_cpu *cpu)
     struct engine *engine = cpu->engine;
     uint64_t flushes = 0;
     struct block *block;
-    bool global = false;
+    bool global = false, chains = cpu->exit >= REC_EXIT_CHAIN_DIRECT, plain;
 
-    if (!engine->lockstep && !cpu->plain && cpu->exit != REC_EXIT_CHAIN_DIRECT &&
-        cpu->exit != REC_EXIT_CHAIN_ENTRY) {
+    if (!engine->lockstep && !cpu->plain && !chains && cpu->exit != REC_EXIT_PLAIN) {
         go_inside(cpu);
         block = find_quickly(cpu);
         if (block) {
@@ -576,12 +587,15 @@ static bool go_on(struct rec_cpu *cpu)
         atomic_store(&cpu->inside, 0);
     }
     block = find(cpu, &flushes, &global);
-    if (!block)
+    if (!block) {
+        cpu->exit = REC_EXIT_LOOKUP; // its jump leads to where nothing is known
         return step(cpu);
+    }
     if (engine->lockstep)
         return in_lockstep(cpu, block);
-    if (cpu->exit == REC_EXIT_CHAIN_DIRECT || cpu->exit == REC_EXIT_CHAIN_ENTRY)
+    if (chains)
         chain(cpu, block);
+    plain = cpu->plain || is_once(cpu);
     cpu->exit = REC_EXIT_LOOKUP;
     go_inside(cpu);
     /* A flush, or a write to its page, may have come in between. */
@@ -590,7 +604,7 @@ static bool go_on(struct rec_cpu *cpu)
         return false;
     }
     cpu->flushes = flushes;
-    if (!cpu->plain)
+    if (!plain)
         view_enter_jump(cpu->view, blocks_jump_index(engine->blocks, cpu->state.rip),
                         cpu->state.rip,
                         blocks_address(engine->blocks, block->code),

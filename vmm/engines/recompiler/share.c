@@ -2,10 +2,12 @@
 /* Which accesses of a block share a check. */
 #include "vmm/engines/recompiler/share.h"
 
-#define REACH 256 // bytes that a group may span
+#include "lib/string.h"
+
+#define REACH 256         // bytes that a group may span
+#define FAR   (1 << 30)   // no displacement that is added to
+#define OPEN  12u         // groups that may still grow
 #define BIT(n) (1u << (n))
-#define BASE_RIP 16u
-#define BASES    17u
 
 static unsigned class_of(const struct unit *u, unsigned n)
 {
@@ -74,7 +76,7 @@ static bool moves_stack(const struct translation *t, const struct unit *u, int32
         *by = u->class == INSN_PUSH ? -word : word;
         return !(u->class == INSN_POP && (i->rm & 15) == CPU_RSP);
     }
-    if (u->class != INSN_COPY || i->map != MAP_1 || t->code_size != 8 || i->opsize != 8 ||
+    if (u->class != INSN_COPY || i->map != MAP_1 || i->opsize != t->code_size ||
         (int64_t)i->imm > 4096 || (int64_t)i->imm < -4096)
         return false;
     if ((i->opcode == 0x81 || i->opcode == 0x83) && !i->memory && i->rm == CPU_RSP) {
@@ -82,100 +84,136 @@ static bool moves_stack(const struct translation *t, const struct unit *u, int32
         return (i->modrm >> 3 & 7) == 0 || (i->modrm >> 3 & 7) == 5;
     }
     if (i->opcode == 0x8d && i->reg == CPU_RSP && i->base == CPU_RSP && i->index == INSN_NO_REG &&
-        i->addrsize == 8 && i->disp <= 4096 && i->disp >= -4096) {
+        i->addrsize == t->code_size && i->disp <= 4096 && i->disp >= -4096) {
         *by = i->disp;
         return true;
     }
     return false;
 }
 
-/* The access that can be in a group: base, first byte from it, size. */
+/* An access that can be in a group. */
 struct touch {
-    unsigned base;
-    int32_t disp;
+    struct ea ea;
     unsigned size;
-    bool write;
+    bool stack, write;
 };
 
 static bool touches(const struct translation *t, const struct unit *u, struct touch *touch)
 {
-    int32_t word = (int32_t)t->code_size;
-    struct ea ea;
+    unsigned word = t->code_size;
 
-    if (t->code_size != 8)
-        return false;
     if (u->class == INSN_POP || u->class == INSN_RET) {
-        *touch = (struct touch){CPU_RSP, 0, (unsigned)word, false};
+        *touch = (struct touch){{.base = CPU_RSP}, word, true, false};
         return true;
     }
     /* Those with an operand in memory make two accesses, each checked by itself. */
     if (u->class == INSN_PUSH || u->class == INSN_CALL || u->class == INSN_CALL_INDIRECT) {
-        *touch = (struct touch){CPU_RSP, -word, (unsigned)word, true};
+        *touch = (struct touch){{.base = CPU_RSP, .disp = -(int32_t)word}, word, true, true};
         return !u->insn.memory;
     }
-    if (u->class != INSN_COPY || !u->effects.size || u->effects.aligned || !u->insn.memory)
+    if (u->class != INSN_COPY || !u->effects.size || !u->insn.memory)
         return false;
-    ea = operand_ea(t, u);
-    if (ea.segment_base || ea.narrow || ea.index != INSN_NO_REG || ea.base == INSN_NO_REG)
+    *touch = (struct touch){.ea = operand_ea(t, u), .size = u->effects.size,
+                            .write = u->effects.writes};
+    touch->stack = touch->ea.base == CPU_RSP && touch->ea.index == INSN_NO_REG &&
+                   !touch->ea.segment_base;
+    if (touch->ea.base == INSN_NO_REG && touch->ea.index == INSN_NO_REG)
         return false;
-    *touch = (struct touch){ea.base == INSN_RIP ? BASE_RIP : ea.base, ea.disp, u->effects.size,
-                            u->effects.writes};
+    return touch->ea.narrow == (t->code_size == 4) && touch->ea.disp < FAR && touch->ea.disp > -FAR;
+}
+
+/* Groups that may still grow: of accesses whose addresses differ in the displacement alone. */
+struct open {
+    struct touch touch; // the first
+    struct group *group;
+};
+
+struct open_list {
+    unsigned count;
+    struct open open[OPEN];
+};
+
+static bool alike(const struct touch *a, const struct touch *b)
+{
+    if (a->stack || b->stack)
+        return a->stack && b->stack;
+    return a->ea.base == b->ea.base && a->ea.index == b->ea.index &&
+           (a->ea.index == INSN_NO_REG || a->ea.scale == b->ea.scale) &&
+           a->ea.segment_base == b->ea.segment_base;
+}
+
+static bool depends(const struct touch *touch, uint32_t written, bool stack_moved)
+{
+    const struct ea *ea = &touch->ea;
+
+    if (written == ~0u)
+        return true;
+    if (touch->stack)
+        return written & BIT(CPU_RSP) && !stack_moved;
+    return (ea->base < 16 && written >> ea->base & 1) || (ea->index < 16 && written >> ea->index & 1);
+}
+
+/* `stack_moved`: the stack pointer is written to, but it is known by how much. */
+static void close(struct open_list *list, uint32_t written, bool stack_moved)
+{
+    unsigned left = 0;
+
+    for (unsigned n = 0; n < list->count; n++)
+        if (!depends(&list->open[n].touch, written, stack_moved))
+            list->open[left++] = list->open[n];
+    list->count = left;
+}
+
+static bool grow(struct group *g, int32_t low, int32_t high, bool write)
+{
+    int32_t l = g->low < low ? g->low : low, h = g->high > high ? g->high : high;
+
+    if ((int64_t)h - l > REACH)
+        return false;
+    g->low = l;
+    g->high = h;
+    g->members++;
+    g->writes |= write;
     return true;
 }
 
-static struct group *join(struct translation *t, int *open, const struct touch *touch, int32_t delta)
+static struct group *join(struct translation *t, struct open_list *list, const struct touch *touch,
+                          int32_t delta)
 {
-    int32_t low = touch->disp + delta, high = low + (int32_t)touch->size;
+    int32_t low = touch->ea.disp + delta, high = low + (int32_t)touch->size;
     struct group *g;
 
-    if (*open >= 0) {
-        int32_t l, h;
-
-        g = &t->group[*open];
-        l = g->low < low ? g->low : low;
-        h = g->high > high ? g->high : high;
-        if (h - l <= REACH) {
-            g->low = l;
-            g->high = h;
-            g->members++;
-            return g;
-        }
-    }
-    *open = (int)t->group_count;
+    for (unsigned n = 0; n < list->count; n++)
+        if (alike(&list->open[n].touch, touch) && grow(list->open[n].group, low, high, touch->write))
+            return list->open[n].group;
     g = &t->group[t->group_count++];
-    *g = (struct group){.low = low, .high = high, .members = 1};
+    *g = (struct group){.low = low, .high = high, .members = 1, .writes = touch->write};
+    if (list->count == OPEN)
+        memmove(&list->open[0], &list->open[1], --list->count * sizeof(list->open[0]));
+    list->open[list->count++] = (struct open){*touch, g};
     return g;
 }
 
 void share_find(struct translation *t)
 {
-    int open[BASES][2];
+    struct open_list list = {.count = 0};
     int32_t delta = 0, by;
     struct touch touch;
 
     t->group_count = 0;
-    for (unsigned b = 0; b < BASES; b++)
-        open[b][0] = open[b][1] = -1;
     for (unsigned n = 0; n < t->count; n++) {
         struct unit *u = &t->unit[n];
         uint32_t written = share_written(u);
+        bool moved;
 
         u->group = NULL;
         u->delta = delta;
         if (t->mode & REC_MODE_PLAIN)
             continue;
         if (touches(t, u, &touch))
-            /* Of the stack's page all is writable: one group for both. */
-            u->group = join(t, &open[touch.base][touch.base != CPU_RSP && touch.write], &touch,
-                            touch.base == CPU_RSP ? delta : 0);
-        if (written & BIT(CPU_RSP) && moves_stack(t, u, &by)) {
-            delta += by;
-            written &= ~BIT(CPU_RSP);
-        }
-        for (unsigned b = 0; b < 16; b++)
-            if (written >> b & 1)
-                open[b][0] = open[b][1] = -1;
-        if (written == ~0u)
-            open[BASE_RIP][0] = open[BASE_RIP][1] = -1;
+            u->group = join(t, &list, &touch, touch.stack ? delta : 0);
+        moved = written & BIT(CPU_RSP) && moves_stack(t, u, &by);
+        delta += moved ? by : 0;
+        close(&list, written, moved);
     }
 }

@@ -4,7 +4,7 @@
  *
  * Accesses by one base register that does not change between them (the stack pointer may, by known
  * amounts) form a group; the first of them checks all that the group may touch. If that lies in two
- * pages, the block is left for a translation without groups (REC_MODE_PLAIN).
+ * pages, the block is left for one without groups (REC_MODE_PLAIN) that begins there.
  */
 #ifndef VMM_ENGINES_RECOMPILER_SHARE_H
 #define VMM_ENGINES_RECOMPILER_SHARE_H

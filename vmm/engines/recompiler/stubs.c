@@ -84,8 +84,8 @@ static uint64_t make_fill(struct emit *e, uint64_t interpret)
     emit_mov_imm(e, RAX, (uint64_t)(uintptr_t)rec_fill);
     emit_op(e, OP32(0xff), 2, rm_reg(RAX)); // call
     emit_mov(e, R15, RAX);
-    emit_mov_imm(e, R14, REC_REFUSED);
-    emit_op(e, OP64(0x39), R14, rm_reg(R15)); // cmp
+    emit_mov_imm(e, RCX, REC_REFUSED);
+    emit_op(e, OP64(0x39), RCX, rm_reg(R15)); // cmp
     for (unsigned i = COUNT(scratch); i-- > 0;)
         pop(e, scratch[i]);
     refused = emit_jcc_later(e, CC_E);
@@ -120,6 +120,25 @@ static uint64_t make_helper(struct emit *e)
     return at;
 }
 
+/* After a store to cpu->bounce: to the pages it belongs to. Keeps the flags as well. */
+static uint64_t make_commit(struct emit *e)
+{
+    const int32_t depth = 8 * (int32_t)(1 + COUNT(scratch)); // 80: aligned for the call
+    uint64_t at = emit_here(e);
+
+    emit_byte(e, 0x9c); // pushfq
+    for (unsigned i = 0; i < COUNT(scratch); i++)
+        push(e, scratch[i]);
+    emit_lea(e, RDI, rm_mem(RSP, depth - (int32_t)offsetof(struct rec_cpu, state)));
+    emit_mov_imm(e, RAX, (uint64_t)(uintptr_t)rec_commit);
+    emit_op(e, OP32(0xff), 2, rm_reg(RAX)); // call
+    for (unsigned i = COUNT(scratch); i-- > 0;)
+        pop(e, scratch[i]);
+    emit_byte(e, 0x9d);
+    emit_op(e, OP32(0xff), 4, rm_reg(R14)); // jmp
+    return at;
+}
+
 void stubs_make(struct blocks *blocks)
 {
     struct emit *e = &blocks->emit;
@@ -133,7 +152,11 @@ void stubs_make(struct blocks *blocks)
     s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
     s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);
     s->chain_entry = make_exit(e, REC_EXIT_CHAIN_ENTRY, leave);
+    s->chain_plain = make_exit(e, REC_EXIT_CHAIN_PLAIN, leave);
     s->helper = make_helper(e);
     s->fill = make_fill(e, s->interpret);
+    s->commit = make_commit(e);
+    s->stored = emit_here(e);
+    emit_op(e, OP32(0xff), 4, rm_reg(R14)); // jmp
     emit_align(e, 16);
 }

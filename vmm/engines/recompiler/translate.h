@@ -13,7 +13,7 @@
 #include "vmm/engines/recompiler/effects.h"
 
 #define BLOCK_INSNS 48u
-#define BLOCK_COLD  160u
+#define BLOCK_COLD  224u
 #define PAGE_BYTES  4096u
 
 enum insn_class {
@@ -25,10 +25,15 @@ enum insn_class {
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
 };
 
-/* Accesses that share a check (share.h). Distances are from the base's value. */
+/*
+ * Accesses that share a check (share.h). Distances are from the address without its displacement.
+ * Kept of a group is host - linear address of the stack's page, else the host address that is
+ * without a displacement.
+ */
 struct group {
     int32_t low, high;    // what it touches; with the stack pointer as it is where the block begins
     unsigned members;
+    bool writes;          // some do
     bool checked;         // the first has been emitted
 };
 
@@ -55,7 +60,7 @@ struct ea {
 
 /* Code behind the block. */
 struct cold {
-    enum { COLD_FILL, COLD_CHAIN, COLD_POLL, COLD_TAKEN, COLD_INTERPRET } what;
+    enum { COLD_FILL, COLD_CHAIN, COLD_POLL, COLD_TAKEN, COLD_INTERPRET, COLD_PLAIN } what;
     uint8_t *jump;        // displacement of the jump that leads here
     uint64_t back;        // FILL: where it goes on
     struct ea ea;         // FILL
@@ -84,6 +89,7 @@ struct translation {
     enum flags_at flags;
     unsigned cold_count;
     struct cold cold[BLOCK_COLD];
+    const struct group *held; // whose kept address R15 still is; unless e->r15_used
     unsigned group_count;
     struct group group[BLOCK_INSNS];
     unsigned trap_count;
@@ -109,7 +115,7 @@ bool in_memory(unsigned guest);                   // R13 to R15
 struct rm gpr_slot(unsigned guest);
 struct ea operand_ea(const struct translation *t, const struct unit *u);
 /*
- * Emits the check of an access: `size` bytes, kind of REC_ACCESS_WRITE and _ALIGNED. Returns the
+ * Emits the check of an access: `size` bytes, kind of REC_ACCESS_WRITE. Returns the
  * operand to access, made of R15 and perhaps R14. Destroys the host's flags.
  */
 struct rm operand_check(struct translation *t, const struct unit *u, struct ea ea, unsigned size,

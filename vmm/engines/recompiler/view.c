@@ -11,8 +11,6 @@
 #define LARGE(linear) ((linear) >> 22)
 #define HUGE(linear)  (((linear) >> 30) + 0x155u)
 
-static const struct view_entry nothing = {VIEW_NO_TAG, VIEW_NO_TAG, 0, 0};
-
 static unsigned bloom_bit(uint64_t number)
 {
     return (number ^ number >> 10 ^ number >> 20) & (64 * VIEW_BLOOM - 1);
@@ -40,7 +38,7 @@ static void clear(uint64_t *bloom)
 void view_init(struct view *view, uint64_t unknown)
 {
     view->unknown = unknown;
-    view->used_count = VIEW_USED + 1;
+    view->used_count[0] = VIEW_USED + 1; // all that is, none being global yet
     view->jumps_used_count = VIEW_USED + 1;
     view_flush(view);
 }
@@ -61,15 +59,30 @@ void view_flush_jumps(struct view *view)
     clear(view->jump_pages);
 }
 
+static void forget(struct view *view, unsigned n)
+{
+    view->read[n] = view->write[n] = view_empty(n);
+}
+
+/* What has been used by entries that are global, or by those that are not. */
+static void forget_used(struct view *view, bool global)
+{
+    if (view->used_count[global] > VIEW_USED)
+        for (unsigned i = 0; i < VIEW_ENTRIES; i++) {
+            if (view->global[i] == global)
+                forget(view, i);
+        }
+    else
+        for (unsigned i = 0; i < view->used_count[global]; i++)
+            if (view->global[view->used[global][i]] == global)
+                forget(view, view->used[global][i]);
+    view->used_count[global] = 0;
+}
+
 void view_flush(struct view *view)
 {
-    if (view->used_count > VIEW_USED)
-        for (unsigned i = 0; i < VIEW_ENTRIES; i++)
-            view->entry[i] = nothing;
-    else
-        for (unsigned i = 0; i < view->used_count; i++)
-            view->entry[view->used[i]] = nothing;
-    view->used_count = 0;
+    forget_used(view, false);
+    forget_used(view, true);
     view->low = false;
     clear(view->large_pages);
     view_flush_jumps(view);
@@ -77,31 +90,15 @@ void view_flush(struct view *view)
 
 void view_flush_local(struct view *view)
 {
-    unsigned left = 0;
-
     if (view->local_jumps)
         view_flush_jumps(view);
-    if (view->used_count > VIEW_USED) {
-        for (unsigned i = 0; i < VIEW_ENTRIES; i++)
-            if (!view->entry[i].global)
-                view->entry[i] = nothing;
-        return;
-    }
-    for (unsigned i = 0; i < view->used_count; i++) {
-        unsigned n = view->used[i];
-
-        if (view->entry[n].global)
-            view->used[left++] = (uint16_t)n;
-        else
-            view->entry[n] = nothing;
-    }
-    view->used_count = left;
+    forget_used(view, false);
 }
 
 void view_flush_page(struct view *view, uint64_t linear)
 {
     uint64_t page = linear & ~(PAGE - 1);
-    struct view_entry *e = &view->entry[view_index(linear)];
+    unsigned n = view_index(linear);
 
     if (!(linear >> 63) && !view->low)
         return; // user code's flushes do not concern the kernel's view
@@ -109,8 +106,8 @@ void view_flush_page(struct view *view, uint64_t linear)
         view_flush(view);
         return;
     }
-    if (e->read == page || e->write == page)
-        *e = nothing;
+    if (view->read[n] == page || view->write[n] == page)
+        forget(view, n);
     if (bloom_has(view->jump_pages, linear >> 12))
         view_flush_jumps(view);
 }
@@ -118,9 +115,8 @@ void view_flush_page(struct view *view, uint64_t linear)
 void view_unwrite(struct view *view, uint64_t host)
 {
     for (unsigned i = 0; i < VIEW_ENTRIES; i++)
-        if (view->entry[i].write != VIEW_NO_TAG &&
-            view->entry[i].write + view->entry[i].addend == host)
-            view->entry[i].write = VIEW_NO_TAG;
+        if (view->write[i] != view_empty(i) && view->host[i] == host)
+            view->write[i] = view_empty(i);
 }
 
 void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
@@ -128,22 +124,22 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
 {
     uint64_t page = linear & ~(PAGE - 1);
     unsigned n = view_index(linear);
-    struct view_entry *e = &view->entry[n];
 
-    if (view->used_count < VIEW_USED)
-        view->used[view->used_count] = (uint16_t)n;
-    if (view->used_count <= VIEW_USED)
-        view->used_count++;
+    if (view->used_count[global] < VIEW_USED)
+        view->used[global][view->used_count[global]] = (uint16_t)n;
+    if (view->used_count[global] <= VIEW_USED)
+        view->used_count[global]++;
     view->low |= !(linear >> 63);
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
-    if (e->read != page || e->addend != (uint64_t)(uintptr_t)host - page)
-        e->write = VIEW_NO_TAG; // that of another page
-    e->read = page;
-    e->addend = (uint64_t)(uintptr_t)host - page;
-    e->global = global;
+    if (view->read[n] != page || view->host[n] != (uint64_t)(uintptr_t)host)
+        view->write[n] = view_empty(n); // that of another page
+    view->read[n] = page;
+    view->host[n] = (uint64_t)(uintptr_t)host;
+    view->addend[n] = (uint64_t)(uintptr_t)host - page;
+    view->global[n] = global;
     if (write)
-        e->write = page;
+        view->write[n] = page;
 }
 
 void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,

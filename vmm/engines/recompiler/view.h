@@ -14,24 +14,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VIEW_ENTRIES 1024u // powers of two
+#define VIEW_ENTRIES 4096u // powers of two
 #define VIEW_JUMPS   4096u
-#define VIEW_USED    192u
+#define VIEW_USED    512u
 #define VIEW_NO_TAG  (~0ull) // what no address compares equal to
-
-/* Tags are linear page addresses. */
-struct view_entry {
-    uint64_t read;   // readable
-    uint64_t write;  // writable: neither code nor anything else that is watched
-    uint64_t addend; // host address - linear address
-    uint64_t global; // 1: survives loads of CR3
-};
-_Static_assert(sizeof(struct view_entry) == 32, "indexed by shifts in translated code");
 
 #define VIEW_BLOOM 16u // words
 
+/*
+ * The TLB is in columns, by view_index(). Tags are linear page addresses; in empty entries one that
+ * belongs elsewhere, so that no address of this entry is within a page's length behind it.
+ */
 struct view {
-    struct view_entry entry[VIEW_ENTRIES];
+    uint64_t read[VIEW_ENTRIES];   // tag: readable
+    uint64_t write[VIEW_ENTRIES];  // tag: writable, neither code nor anything else that is watched
+    uint64_t addend[VIEW_ENTRIES]; // host address - linear address
+    uint64_t host[VIEW_ENTRIES];   // address of the page
+    bool     global[VIEW_ENTRIES]; // survives loads of CR3
     uint64_t jump_tag[VIEW_JUMPS]; // linear address
     uint64_t jump_to[VIEW_JUMPS];  // host code; where nothing is known, of a stub that leaves
     /* Not used by translated code. */
@@ -41,8 +40,8 @@ struct view {
     bool     live;                 // may hold something
     uint32_t mode;                 // REC_MODE_* of the jumps
     unsigned clock;                // of the last use
-    unsigned used_count;           // above VIEW_USED: any entry may be
-    uint16_t used[VIEW_USED];
+    unsigned used_count[2];        // by `global`; above VIEW_USED: any entry may be
+    uint16_t used[2][VIEW_USED];
     unsigned jumps_used_count;
     uint16_t jumps_used[VIEW_USED];
     uint64_t jump_pages[VIEW_BLOOM];  // pages that jumps may lead to
@@ -54,6 +53,11 @@ struct view {
 static inline unsigned view_index(uint64_t linear)
 {
     return linear >> 12 & (VIEW_ENTRIES - 1);
+}
+
+static inline uint64_t view_empty(unsigned index)
+{
+    return (uint64_t)(index ^ VIEW_ENTRIES / 2) << 12;
 }
 
 void view_init(struct view *view, uint64_t unknown);
