@@ -71,5 +71,6 @@ void test_cli(void);
 void test_reset(void);
 void test_events(void);
 void test_random(void);
+void test_platform(void);
 
 #endif

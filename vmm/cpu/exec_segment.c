@@ -311,6 +311,8 @@ static enum interp_status load_system(struct interp *c, bool task)
         high = exec_load(c, &a);
         if (high >> 40 & 0x1f)
             return exec_fault_code(c, EXCEPTION_GP, selector & 0xfffcu);
+        if ((int32_t)high >> 15 != 0 && (int32_t)high >> 15 != -1) // not canonical
+            return exec_fault_code(c, EXCEPTION_GP, selector & 0xfffcu);
     }
     if (task)
         TRY(segment_mark(c, &d, 2ull << 40)); // busy

@@ -14,9 +14,11 @@ const struct cpuid_override software_features[] = {
     {0x00000001, 0, 2,
      BIT(0) | BIT(1) | BIT(9) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(21) | BIT(22) |
          BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(31), 0},
-    /* FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID ADX SMAP SHA */
+    /* FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID ADX SMAP SHA; CLFLUSHOPT and CLWB, which do
+       nothing on any processor */
     {0x00000007, 0, 1,
-     BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(19) | BIT(20) | BIT(29), 0},
+     BIT(0) | BIT(1) | BIT(3) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(19) | BIT(20) | BIT(29),
+     BIT(23) | BIT(24)},
     {0x00000007, 0, 2, BIT(2), 0}, // UMIP
     {0x00000007, 0, 3, BIT(4), BIT(29)}, // FSRM, and ARCH_CAPABILITIES is there
     /* LAHF CmpLegacy ALTMOVCR8 LZCNT PREFETCHW TOPOEXT */

@@ -72,9 +72,7 @@ struct rec_cpu {
     uint8_t stack[REC_STACK];
     struct cpu_state state; // host RSP points here
     /* Used by translated code. */
-    /* Both 0, or leave at the next loop: somebody wants it; the interrupt flag has been set. */
-    _Atomic uint32_t poll;
-    uint32_t poll_window;
+    _Atomic uint64_t poll;      // not 0: leave at the next loop, somebody wants it
     uint16_t flags;             // AH of LAHF in 15:8, OF in bit 0
     uint8_t  interrupts;        // RFLAGS.IF, which state.rflags has not while translated code runs
     uint8_t  pad;

@@ -375,7 +375,6 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
     load_vectors(cpu);
     cpu->flags = flags_to_cpu(s->rflags);
     cpu->interrupts = s->rflags >> 9 & 1;
-    cpu->poll_window = 0; // it is not open now
     s->rflags &= ~(RFLAGS_RF | RFLAGS_IF | RFLAGS_STATUS);
     s->shadow = 0;
     if (cpu->view_base != (uint64_t)(uintptr_t)cpu->view) {

@@ -24,14 +24,27 @@ static void store_byte(struct emit *e, int32_t at, unsigned value)
 static void cli(struct translation *t)
 {
     store_byte(t->e, AT(interrupts), 0);
-    emit_store_imm(t->e, rm_mem(RSP, AT(poll_window)), 0);
 }
 
-static void sti(struct translation *t)
+/* Leaves the instruction to the interpreter if the flags say "not equal". */
+static void cold_interpret(struct translation *t, const struct unit *u)
 {
+    struct cold *c = &t->cold[t->cold_count++];
+
+    *c = (struct cold){.what = COLD_INTERPRET, .offset = u->offset,
+                       .jump = emit_jcc_later(t->e, CC_NE)};
+}
+
+/*
+ * Where interrupts are switched on while one waits, it has to come in right there, even if the next
+ * instruction switches them off again: the interpreter knows the moment. POPF is the same.
+ */
+static void sti(struct translation *t, const struct unit *u)
+{
+    flags_give_up(t, u->live_before);
+    emit_op_imm(t->e, OP32(0x83), 7, rm_mem(RSP, AT(state.requests)), 0, 1); // cmp
+    cold_interpret(t, u);
     store_byte(t->e, AT(interrupts), 1);
-    emit_op(t->e, OP32(0x8b), R14, rm_mem(RSP, AT(state.requests)));
-    emit_op(t->e, OP32(0x89), R14, rm_mem(RSP, AT(poll_window)));
 }
 
 static void pushf(struct translation *t, const struct unit *u)
@@ -55,23 +68,24 @@ static void pushf(struct translation *t, const struct unit *u)
 static void popf(struct translation *t, const struct unit *u)
 {
     struct emit *e = t->e;
-    struct cold *c;
 
     flags_give_up(t, FLAG_ALL); // the interpreter may need them
     emit_op(e, OP32(0x8b), R14, flow_pop_slot(t, u));
     emit_op(e, OP32(0x8b), R15, rm_reg(R14));
     emit_op(e, XOR32, R15, rm_mem(RSP, AT(state.rflags)));
     emit_op_imm(e, OP32(0xf7), 0, rm_reg(R15), POPF_OTHERS, 4); // test
-    c = &t->cold[t->cold_count++];
-    *c = (struct cold){.what = COLD_INTERPRET, .offset = u->offset,
-                       .jump = emit_jcc_later(e, CC_NE)};
+    cold_interpret(t, u);
+    emit_op(e, OP32(0x8b), R15, rm_reg(R14));
+    emit_op_imm(e, SHIFT32, 5, rm_reg(R15), 9, 1);
+    emit_op_imm(e, OP32(0x83), 4, rm_reg(R15), 1, 1); // and: IF
+    emit_op(e, IMUL, R15, rm_mem(RSP, AT(state.requests)));
+    emit_op(e, OP32(0x85), R15, rm_reg(R15)); // test
+    cold_interpret(t, u);
     emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags) + 1));
     emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 9, 1);
     emit_op(e, OP32(0x8b), R15, rm_reg(R14));
     emit_op_imm(e, OP32(0x83), 4, rm_reg(R15), 1, 1); // and: IF
     emit_op(e, MOV8, R15, rm_mem(RSP, AT(interrupts)));
-    emit_op(e, IMUL, R15, rm_mem(RSP, AT(state.requests)));
-    emit_op(e, OP32(0x89), R15, rm_mem(RSP, AT(poll_window)));
     emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 2, 1);
     emit_op_imm(e, OP32(0x83), 4, rm_reg(R14), 1, 1); // OF
     emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags)));
@@ -197,7 +211,7 @@ void system_emit(struct translation *t, const struct unit *u)
 {
     switch (u->class) {
     case INSN_CLI:    cli(t); break;
-    case INSN_STI:    sti(t); break;
+    case INSN_STI:    sti(t, u); break;
     case INSN_PUSHF:  pushf(t, u); break;
     case INSN_POPF:   popf(t, u); break;
     case INSN_STAC:   set_ac(t, u, true); break;

@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What public hypervisor test kernels look at (tests/guests/platform.c), on both engines in software; options for such kernels.
+# timeout: 120
+. tests/tap.sh
+
+make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
+graft=build/release/host/bin/graft
+log=$tap_temporary/log
+
+run() { timeout 60 "$graft" run --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 --on-reset end "$@" >"$log" 2>"$tap_temporary/err" </dev/null; }
+
+for engine in interpreter recompiler; do
+    run --engine "$engine" --test-device --append "test=platform"
+    status=$?
+    if grep -q "the recompiler needs" "$tap_temporary/err"; then
+        skip "platform on the recompiler" "$(sed -n 's/^graft: //p' "$tap_temporary/err" | head -n 1)"
+        continue
+    fi
+    is $status 1 "$engine: APIC, NMIs, timers, MSRs, control registers, test device"
+    has "$(cat "$log")" '^guest: with the test device' "which is there"
+    grep -E 'not so|figure' "$log" | sed 's/^/# /'
+    run --engine "$engine" --cpus 2 --append "test=platform cpus=2"
+    is $status 1 "$engine: with two CPUs"
+    has "$(grep -c '^guest: with the test device' "$log")" '^0$' "without --test-device there is none"
+done
+tap_end
