@@ -60,6 +60,7 @@ struct page {
 struct stubs {
     uint64_t enter;     // uint32_t (struct rec_cpu *, uint64_t code)
     uint64_t lookup;    // R14: linear address
+    uint64_t leave;     // likewise, but it is in state.rip already
     uint64_t poll;
     uint64_t interpret;
     uint64_t chain_direct, chain_entry, chain_plain;

@@ -159,6 +159,8 @@ void rec_resume_all(struct rec_cpu *cpu);
 #define REC_ACCESS_SIZE(kind) ((kind) >> 8) // in bytes
 #define REC_REFUSED        (1ull << 63 | 1)
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
+/* The same for C code that acts for the guest, a page that is known being found quickly. */
+uint64_t rec_addend(struct rec_cpu *cpu, uint64_t linear, bool write);
 /* What a store has left in cpu->bounce goes to its two pages. */
 void rec_commit(struct rec_cpu *cpu);
 

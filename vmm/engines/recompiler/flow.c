@@ -273,6 +273,9 @@ void flow_end(struct translation *t, const struct unit *u)
         emit_load(e, R14, rm_mem(RSP, AT(value)));
         jump_by_table(t);
         break;
+    case INSN_SYSCALL: system_call(t, u, rec_syscall, (uint32_t)next); break;
+    case INSN_SYSRET:  system_call(t, u, rec_sysret, 0); break;
+    case INSN_IRET:    system_call(t, u, rec_iret, 0); break;
     default:
         flow_interpret(t, u->offset);
         break;

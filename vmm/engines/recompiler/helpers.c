@@ -20,8 +20,7 @@ uint64_t rec_rdtsc(struct rec_cpu *cpu)
     return 0;
 }
 
-/* Host - linear address of the page, as translated code would find it. */
-static uint64_t addend_of(struct rec_cpu *cpu, uint64_t linear, bool write)
+uint64_t rec_addend(struct rec_cpu *cpu, uint64_t linear, bool write)
 {
     const struct view *view = cpu->view;
     unsigned n = view_index(linear);
@@ -94,9 +93,9 @@ uint64_t rec_string(struct rec_cpu *cpu)
             share = least(share, (PAGE - (from & (PAGE - 1))) / size);
         if (share == 0) // an element in two pages
             return rec_give_up(cpu);
-        if (moves && (add_from = addend_of(cpu, from, false)) == REC_REFUSED)
+        if (moves && (add_from = rec_addend(cpu, from, false)) == REC_REFUSED)
             return rec_give_up(cpu);
-        if ((add_to = addend_of(cpu, to, true)) == REC_REFUSED)
+        if ((add_to = rec_addend(cpu, to, true)) == REC_REFUSED)
             return rec_give_up(cpu);
         if (moves) {
             copy(to + add_to, from + add_from, share, size);

@@ -34,12 +34,14 @@ static bool tag_for_writing(struct rec_cpu *cpu, uint64_t gpa)
 }
 
 /* The page that the stack pointer uses, if it can be written to. */
-static bool enter_stack(struct rec_cpu *cpu, uint64_t page, const uint8_t *host)
+static bool enter_stack(struct rec_cpu *cpu, uint64_t page)
 {
-    if (cpu->view == cpu->kernel_ac || cpu->view->write[view_index(page)] != page)
+    const struct view *view = cpu->view;
+    unsigned n = view_index(page);
+
+    if (view == cpu->kernel_ac || view->write[n] != page)
         return false;
-    cpu->stack_page[is_user(cpu)] =
-        (struct rec_stack_page){page, (uint64_t)(uintptr_t)host - page};
+    cpu->stack_page[is_user(cpu)] = (struct rec_stack_page){page, view->addend[n]};
     return true;
 }
 
@@ -127,12 +129,15 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     uint64_t page = linear & ~(PAGE - 1), gpa;
     uint8_t *host;
 
+    if ((kind & REC_ACCESS_STACK) && linear - page + REC_ACCESS_SIZE(kind) <= PAGE &&
+        enter_stack(cpu, page))
+        return cpu->stack_page[is_user(cpu)].addend; // one of several stacks
     if (linear - page + REC_ACCESS_SIZE(kind) > PAGE)
         return fill_two(cpu, linear, kind);
     host = enter_page(cpu, linear, kind, &gpa);
     if (!host)
         return REC_REFUSED;
-    if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page, host) && (kind & REC_ACCESS_SHARED)) {
+    if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page) && (kind & REC_ACCESS_SHARED)) {
         cpu->split = REC_SPLIT_LOOP; // the group would look for it there
         return REC_REFUSED;
     }

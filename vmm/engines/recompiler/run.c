@@ -365,6 +365,24 @@ static uint64_t flags_from_cpu(uint16_t flags)
     return (flags >> 8 & STATUS_AH) | (uint64_t)(flags & 1) << 11;
 }
 
+/* RFLAGS as translated code has them. */
+static void split_rflags(struct rec_cpu *cpu)
+{
+    struct cpu_state *s = &cpu->state;
+
+    cpu->flags = flags_to_cpu(s->rflags);
+    cpu->interrupts = s->rflags >> 9 & 1;
+    s->rflags &= ~(RFLAGS_RF | RFLAGS_IF | RFLAGS_STATUS);
+}
+
+static void use_view(struct rec_cpu *cpu)
+{
+    if (cpu->view_base == (uint64_t)(uintptr_t)cpu->view)
+        return;
+    cpu->view_base = (uint64_t)(uintptr_t)cpu->view;
+    __asm__ volatile("wrgsbase %0" : : "r"(cpu->view_base));
+}
+
 static void enter(struct rec_cpu *cpu, const struct block *block)
 {
     struct engine *engine = cpu->engine;
@@ -373,18 +391,13 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
         (uint32_t (*)(struct rec_cpu *, uint64_t))(uintptr_t)engine->blocks->stubs.enter;
 
     load_vectors(cpu);
-    cpu->flags = flags_to_cpu(s->rflags);
-    cpu->interrupts = s->rflags >> 9 & 1;
-    s->rflags &= ~(RFLAGS_RF | RFLAGS_IF | RFLAGS_STATUS);
+    split_rflags(cpu);
     s->shadow = 0;
-    if (cpu->view_base != (uint64_t)(uintptr_t)cpu->view) {
-        cpu->view_base = (uint64_t)(uintptr_t)cpu->view;
-        __asm__ volatile("wrgsbase %0" : : "r"(cpu->view_base));
-    }
+    use_view(cpu);
     atomic_store_explicit(&cpu->entries, cpu->entries + 1, memory_order_relaxed);
     go(cpu, blocks_address(engine->blocks, block->entry));
     atomic_store_explicit(&cpu->inside, 0, memory_order_release);
-    s->rflags |= flags_from_cpu(cpu->flags) | (uint64_t)cpu->interrupts << 9;
+    s->rflags = run_rflags(cpu);
     if (cpu->exit != REC_EXIT_LOOKUP) {
         s->rip = cpu->page + (uint64_t)(int64_t)cpu->offset;
         if (!(cpu->mode & REC_MODE_64))
@@ -541,6 +554,33 @@ static struct block *find_quickly(struct rec_cpu *cpu)
         return NULL;
     block = &blocks->block[cpu->view->jump_block[index]];
     return block->dead ? NULL : block;
+}
+
+uint64_t run_rflags(const struct rec_cpu *cpu)
+{
+    return cpu->state.rflags | flags_from_cpu(cpu->flags) | (uint64_t)cpu->interrupts << 9;
+}
+
+uint64_t run_elsewhere(struct rec_cpu *cpu, uint64_t rflags)
+{
+    struct cpu_state *s = &cpu->state;
+    const struct engine *engine = cpu->engine;
+    const struct block *block;
+
+    cpu->plain = 0;
+    s->rflags = rflags;
+    cpu->mode = mode_of(s);
+    split_rflags(cpu);
+    if (engine->lockstep || cpu->mode == REC_MODE_NONE || s->requests ||
+        atomic_load_explicit(&cpu->poll, memory_order_relaxed))
+        return engine->blocks->stubs.leave;
+    memory_choose_view(cpu);
+    block = find_quickly(cpu);
+    if (!block)
+        return engine->blocks->stubs.leave;
+    cpu->page = s->rip & ~(PAGE - 1);
+    use_view(cpu);
+    return blocks_address(engine->blocks, block->entry);
 }
 
 /*

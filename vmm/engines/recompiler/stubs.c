@@ -59,8 +59,6 @@ static uint64_t make_exit(struct emit *e, enum rec_exit why, uint64_t leave)
 {
     uint64_t at = emit_here(e);
 
-    if (why == REC_EXIT_LOOKUP)
-        emit_store(e, rm_mem(RSP, AT(state.rip)), R14);
     emit_store_imm(e, rm_mem(RSP, AT(exit)), why);
     emit_jmp(e, leave);
     return at;
@@ -147,7 +145,10 @@ void stubs_make(struct blocks *blocks)
 
     s->enter = make_enter(e);
     leave = make_leave(e);
-    s->lookup = make_exit(e, REC_EXIT_LOOKUP, leave);
+    s->leave = make_exit(e, REC_EXIT_LOOKUP, leave);
+    s->lookup = emit_here(e);
+    emit_store(e, rm_mem(RSP, AT(state.rip)), R14);
+    emit_jmp(e, s->leave);
     s->poll = make_exit(e, REC_EXIT_POLL, leave);
     s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
     s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);

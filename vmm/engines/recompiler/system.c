@@ -125,8 +125,7 @@ static void direction(struct translation *t, const struct unit *u)
                 down ? (uint32_t)RFLAGS_DF : ~(uint32_t)RFLAGS_DF, 4);
 }
 
-static void call_helper(struct translation *t, const struct unit *u, rec_helper *helper,
-                        uint32_t argument)
+void system_call(struct translation *t, const struct unit *u, rec_helper *helper, uint32_t argument)
 {
     struct emit *e = t->e;
 
@@ -218,12 +217,12 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_CLAC:   set_ac(t, u, false); break;
     case INSN_SWAPGS: swapgs(t); break;
     case INSN_DF:     direction(t, u); break;
-    case INSN_STRING: call_helper(t, u, rec_string, string_argument(u)); break;
+    case INSN_STRING: system_call(t, u, rec_string, string_argument(u)); break;
     case INSN_FENCE:  fence(t, u); break;
     case INSN_READ_SEGMENT: read_segment(t, u); break;
     case INSN_READ_CR2: read_cr2(t, u); break;
     case INSN_BASE:   base(t, u); break;
-    case INSN_RDTSC:  call_helper(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
+    case INSN_RDTSC:  system_call(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
     default:          break;
     }
 }

@@ -83,6 +83,10 @@ static enum insn_class class_by_opcode(const struct insn *i)
             return INSN_BIT;
         if (op == 0x31)
             return INSN_RDTSC;
+        if (op == 0x05)
+            return INSN_SYSCALL;
+        if (op == 0x07)
+            return INSN_SYSRET;
         if (op == 0x01 && !i->memory)
             return class_of_01(i);
         return op == 0x0d || (op >= 0x18 && op <= 0x1f) ? INSN_NOP // prefetches and hints
@@ -101,6 +105,7 @@ static enum insn_class class_by_opcode(const struct insn *i)
     case 0x9d: return INSN_POPF;
     case 0xa4: case 0xa5: case 0xaa: case 0xab: return INSN_STRING;
     case 0xc9: return INSN_LEAVE;
+    case 0xcf: return INSN_IRET;
     case 0xfa: return INSN_CLI;
     case 0xfb: return INSN_STI;
     case 0xfc: case 0xfd: return INSN_DF;
@@ -144,6 +149,11 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
         return t->mode & REC_MODE_BASES ? class : INSN_INTERPRET;
     if (class == INSN_BIT)
         return copy_can_bit(t, u) ? class : INSN_INTERPRET;
+    if (class == INSN_SYSCALL)
+        return t->code_size == 8 ? class : INSN_INTERPRET;
+    if (class == INSN_SYSRET || class == INSN_IRET)
+        return t->code_size == 8 && i->opsize == 8 && !(t->mode & REC_MODE_USER) ? class
+                                                                                : INSN_INTERPRET;
     if (class == INSN_READ_CR2)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)

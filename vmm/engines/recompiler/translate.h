@@ -22,7 +22,8 @@ enum insn_class {
     INSN_DF, INSN_RDTSC, INSN_FENCE, INSN_READ_SEGMENT, INSN_READ_CR2, INSN_BASE, INSN_BIT,
     INSN_JCC,
     /* These end a block. */
-    INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_INTERPRET,
+    INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_SYSCALL, INSN_SYSRET,
+    INSN_IRET, INSN_INTERPRET,
 };
 
 /*
@@ -136,6 +137,8 @@ void copy_bit(struct translation *t, const struct unit *u);
 
 /* system.c: RFLAGS, privileged registers, and what a C function does */
 void system_emit(struct translation *t, const struct unit *u);
+/* `argument`: for the helper, in cpu->argument. */
+void system_call(struct translation *t, const struct unit *u, rec_helper *helper, uint32_t argument);
 
 /* helpers.c */
 rec_helper rec_string; // cpu->argument is REC_STRING_*
@@ -145,6 +148,11 @@ rec_helper rec_rdtsc; // argument: RDTSCP
 #define REC_STRING_REP  0x20u
 #define REC_STRING_FS   0x40u
 #define REC_STRING_GS   0x80u
+
+/* levels.c */
+rec_helper rec_syscall; // cpu->argument is where it returns to, from cpu->page
+rec_helper rec_sysret;
+rec_helper rec_iret;
 
 /* flow.c */
 void flow_push(struct translation *t, const struct unit *u);
