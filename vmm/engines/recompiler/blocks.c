@@ -135,6 +135,8 @@ static void kill(struct blocks *blocks, struct block *b)
         return;
     e.out = blocks->code.writable + b->code;
     emit_jmp(&e, blocks->stubs.lookup);
+    e.out = blocks->code.writable + b->checked;
+    emit_jmp(&e, blocks->stubs.unknown);
     unlink_hash(blocks, b);
     b->dead = true;
     blocks->invalidated++;

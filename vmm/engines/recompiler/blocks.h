@@ -35,6 +35,7 @@ struct block {
     uint8_t  flags;                // enum block_flags
     bool     dead;
     uint32_t code;                 // offset in the cache of its code: the entry for jumps by table
+    uint32_t checked;              // behind the look whether it was the right one
     uint32_t entry;                // flags saved; looks whether to leave
     uint32_t direct;               // for jumps forward in its page
     uint32_t traps;                // of its table of instructions that the processor may refuse
@@ -59,7 +60,8 @@ struct page {
 
 struct stubs {
     uint64_t enter;     // uint32_t (struct rec_cpu *, uint64_t code)
-    uint64_t lookup;    // R14: linear address
+    uint64_t lookup;    // R14: linear address; by the second table of the view
+    uint64_t unknown;   // R14: linear address, nowhere found
     uint64_t leave;     // likewise, but it is in state.rip already
     uint64_t poll;
     uint64_t interpret;

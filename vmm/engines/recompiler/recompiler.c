@@ -119,14 +119,14 @@ bool recompiler_attach(struct engine *engine, struct vm *vm)
         return false;
     for (unsigned i = 0; i < engine->count; i++) {
         struct rec_cpu *cpu = engine->cpu[i];
-        uint64_t unknown = engine->blocks->stubs.lookup;
+        uint64_t unknown = engine->blocks->stubs.lookup, unknown2 = engine->blocks->stubs.unknown;
 
         cpu->vcpu = &vm->vcpu[i];
         cpu->after_store = engine->blocks->stubs.stored;
-        view_init(cpu->kernel, unknown);
-        view_init(cpu->kernel_ac, unknown);
+        view_init(cpu->kernel, unknown, unknown2);
+        view_init(cpu->kernel_ac, unknown, unknown2);
         for (unsigned n = 0; n < REC_USER_VIEWS; n++)
-            view_init(cpu->user[n], unknown);
+            view_init(cpu->user[n], unknown, unknown2);
         memory_flush_all(cpu);
         cpu->walk = vcpu_interp(cpu->vcpu)->walk;
     }

@@ -542,7 +542,7 @@ static bool in_lockstep(struct rec_cpu *cpu, const struct block *block)
     return after_block(cpu);
 }
 
-/* The quick way: what the view's jump table knows of RIP. NULL: to be looked for. */
+/* The quick way: what the view's jump tables know of RIP. NULL: to be looked for. */
 static struct block *find_quickly(struct rec_cpu *cpu)
 {
     struct blocks *blocks = cpu->engine->blocks;
@@ -550,10 +550,28 @@ static struct block *find_quickly(struct rec_cpu *cpu)
     unsigned index = blocks_jump_index(blocks, rip);
     struct block *block;
 
+    if (cpu->view->jump_tag[index] != rip)
+        index = view_second(rip);
     if (cpu->view->jump_tag[index] != rip || rip == VIEW_NO_TAG)
         return NULL;
     block = &blocks->block[cpu->view->jump_block[index]];
     return block->dead ? NULL : block;
+}
+
+/* Jumps to RIP lead to the block from now on. What was in its place gets another. */
+static void enter_jump(struct rec_cpu *cpu, const struct block *block, bool global)
+{
+    struct blocks *blocks = cpu->engine->blocks;
+    struct view *view = cpu->view;
+    unsigned index = blocks_jump_index(blocks, cpu->state.rip);
+    uint64_t driven_out = view->jump_tag[index];
+    const struct block *other = &blocks->block[view->jump_block[index]];
+
+    if (driven_out != VIEW_NO_TAG && driven_out != cpu->state.rip && !other->dead)
+        view_enter_jump(view, view_second(driven_out), driven_out,
+                        blocks_address(blocks, other->checked), view->jump_block[index], !view->local_jumps);
+    view_enter_jump(view, index, cpu->state.rip, blocks_address(blocks, block->code),
+                    (uint32_t)(block - blocks->block), global);
 }
 
 uint64_t run_rflags(const struct rec_cpu *cpu)
@@ -644,10 +662,7 @@ static bool go_on(struct rec_cpu *cpu)
     }
     cpu->flushes = flushes;
     if (!plain)
-        view_enter_jump(cpu->view, blocks_jump_index(engine->blocks, cpu->state.rip),
-                        cpu->state.rip,
-                        blocks_address(engine->blocks, block->code),
-                        (uint32_t)(block - engine->blocks->block), global);
+        enter_jump(cpu, block, global);
     enter(cpu, block);
     return after_block(cpu);
 }
@@ -662,7 +677,8 @@ bool run_vcpu(struct engine *engine, unsigned n)
     cpu->exit = REC_EXIT_LOOKUP;
     cpu->view_base = 0;
     for (;;) {
-        atomic_store(&cpu->poll, 0);
+        if (atomic_load_explicit(&cpu->poll, memory_order_relaxed))
+            atomic_store(&cpu->poll, 0); // before the look at what it was for
         if (must_leave(cpu))
             break;
         if (state->event & CPU_EVENT_VALID) {

@@ -55,6 +55,23 @@ static uint64_t make_leave(struct emit *e)
     return at;
 }
 
+/* The view's second table, by view_second(): R15 is four times the index. */
+static uint64_t make_lookup(struct emit *e, uint64_t unknown)
+{
+    uint64_t at = emit_here(e);
+
+    emit_mov(e, R15, R14);
+    emit_op_imm(e, OP64(0xc1), 5, rm_reg(R15), VIEW_FOLD, 1); // shr
+    emit_op(e, OP64(0x33), R15, rm_reg(R14));                 // xor
+    emit_op_imm(e, OP32(0x81), 4, rm_reg(R15), (VIEW_SECOND - 1) << 2, 4);
+    emit_op(e, OP64(0x3b), R14,
+            rm_gs(rm_mem_index(NO_REG, R15, 1, (int32_t)offsetof(struct view, jump_tag[VIEW_JUMPS]))));
+    emit_jcc(e, CC_NE, unknown);
+    emit_op(e, OP32(0xff), 4,
+            rm_gs(rm_mem_index(NO_REG, R15, 1, (int32_t)offsetof(struct view, jump_to[VIEW_JUMPS]))));
+    return at;
+}
+
 static uint64_t make_exit(struct emit *e, enum rec_exit why, uint64_t leave)
 {
     uint64_t at = emit_here(e);
@@ -146,9 +163,10 @@ void stubs_make(struct blocks *blocks)
     s->enter = make_enter(e);
     leave = make_leave(e);
     s->leave = make_exit(e, REC_EXIT_LOOKUP, leave);
-    s->lookup = emit_here(e);
+    s->unknown = emit_here(e);
     emit_store(e, rm_mem(RSP, AT(state.rip)), R14);
     emit_jmp(e, s->leave);
+    s->lookup = make_lookup(e, s->unknown);
     s->poll = make_exit(e, REC_EXIT_POLL, leave);
     s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
     s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);

@@ -320,6 +320,7 @@ static void prologue(struct translation *t)
     emit_op(e, OP64(0x3b), R14,
             rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offsetof(struct view, jump_tag)))); // cmp
     emit_jcc(e, CC_NE, t->blocks->stubs.lookup);
+    b->checked = blocks_offset(t->blocks, e->out);
     emit_lea(e, R14, rm_mem(R14, -(int32_t)b->first));
     emit_store(e, rm_mem(RSP, AT(page)), R14);
     b->entry = blocks_offset(t->blocks, e->out);

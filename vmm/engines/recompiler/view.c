@@ -13,7 +13,7 @@
 
 static unsigned bloom_bit(uint64_t number)
 {
-    return (number ^ number >> 10 ^ number >> 20) & (64 * VIEW_BLOOM - 1);
+    return (number ^ number >> 12 ^ number >> 24) & (64 * VIEW_BLOOM - 1);
 }
 
 static void bloom_set(uint64_t *bloom, uint64_t number)
@@ -35,24 +35,30 @@ static void clear(uint64_t *bloom)
     bytes_zero(bloom, VIEW_BLOOM * sizeof(*bloom));
 }
 
-void view_init(struct view *view, uint64_t unknown)
+void view_init(struct view *view, uint64_t unknown, uint64_t unknown2)
 {
     view->unknown = unknown;
+    view->unknown2 = unknown2;
     view->used_count[0] = VIEW_USED + 1; // all that is, none being global yet
-    view->jumps_used_count = VIEW_USED + 1;
+    view->jumps_used_count = VIEW_LEADS + 1;
     view_flush(view);
+}
+
+static void forget_lead(struct view *view, unsigned n)
+{
+    view->jump_tag[n] = VIEW_NO_TAG;
+    view->jump_to[n] = n < VIEW_JUMPS ? view->unknown : view->unknown2;
 }
 
 void view_flush_jumps(struct view *view)
 {
-    if (view->jumps_used_count > VIEW_USED) {
-        bytes_fill(view->jump_tag, VIEW_NO_TAG, VIEW_JUMPS);
+    if (view->jumps_used_count > VIEW_LEADS) {
+        bytes_fill(view->jump_tag, VIEW_NO_TAG, VIEW_JUMPS + VIEW_SECOND);
         bytes_fill(view->jump_to, view->unknown, VIEW_JUMPS);
+        bytes_fill(view->jump_to + VIEW_JUMPS, view->unknown2, VIEW_SECOND);
     } else {
-        for (unsigned i = 0; i < view->jumps_used_count; i++) {
-            view->jump_tag[view->jumps_used[i]] = VIEW_NO_TAG;
-            view->jump_to[view->jumps_used[i]] = view->unknown;
-        }
+        for (unsigned i = 0; i < view->jumps_used_count; i++)
+            forget_lead(view, view->jumps_used[i]);
     }
     view->jumps_used_count = 0;
     view->local_jumps = false;
@@ -77,6 +83,27 @@ static void forget_used(struct view *view, bool global)
             if (view->global[view->used[global][i]] == global)
                 forget(view, view->used[global][i]);
     view->used_count[global] = 0;
+}
+
+static void forget_jump(struct view *view, unsigned n, uint64_t page)
+{
+    uint64_t linear = view->jump_tag[n];
+
+    if (linear >> 12 == page || (linear + LONGEST - 1) >> 12 == page)
+        forget_lead(view, n);
+}
+
+/* Jumps to code in the page, or from the page before into it. */
+static void flush_jumps_to(struct view *view, uint64_t page)
+{
+    if (!bloom_has(view->jump_pages, page))
+        return;
+    if (view->jumps_used_count > VIEW_LEADS)
+        for (unsigned i = 0; i < VIEW_JUMPS + VIEW_SECOND; i++)
+            forget_jump(view, i, page);
+    else
+        for (unsigned i = 0; i < view->jumps_used_count; i++)
+            forget_jump(view, view->jumps_used[i], page);
 }
 
 void view_flush(struct view *view)
@@ -108,8 +135,7 @@ void view_flush_page(struct view *view, uint64_t linear)
     }
     if (view->read[n] == page || view->write[n] == page)
         forget(view, n);
-    if (bloom_has(view->jump_pages, linear >> 12))
-        view_flush_jumps(view);
+    flush_jumps_to(view, linear >> 12);
 }
 
 void view_unwrite(struct view *view, uint64_t host)
@@ -145,9 +171,9 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
 void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,
                      uint32_t block, bool global)
 {
-    if (view->jumps_used_count < VIEW_USED)
+    if (view->jumps_used_count < VIEW_LEADS)
         view->jumps_used[view->jumps_used_count] = (uint16_t)index;
-    if (view->jumps_used_count <= VIEW_USED)
+    if (view->jumps_used_count <= VIEW_LEADS)
         view->jumps_used_count++;
     view->jump_tag[index] = linear;
     view->jump_to[index] = code;

@@ -16,10 +16,13 @@
 
 #define VIEW_ENTRIES 4096u // powers of two
 #define VIEW_JUMPS   4096u
+#define VIEW_SECOND  8192u
 #define VIEW_USED    512u
+#define VIEW_LEADS   2048u
+#define VIEW_FOLD    12u
 #define VIEW_NO_TAG  (~0ull) // what no address compares equal to
 
-#define VIEW_BLOOM 16u // words
+#define VIEW_BLOOM 64u // words
 
 /*
  * The TLB is in columns, by view_index(). Tags are linear page addresses; in empty entries one that
@@ -31,19 +34,24 @@ struct view {
     uint64_t addend[VIEW_ENTRIES]; // host address - linear address
     uint64_t host[VIEW_ENTRIES];   // address of the page
     bool     global[VIEW_ENTRIES]; // survives loads of CR3
-    uint64_t jump_tag[VIEW_JUMPS]; // linear address
-    uint64_t jump_to[VIEW_JUMPS];  // host code; where nothing is known, of a stub that leaves
+    /*
+     * Where jumps lead. The first VIEW_JUMPS entries are by low bits of the address, and it is the
+     * block there that looks at the tag; what another has driven out of these is in those behind,
+     * by view_second(), whose tags stub `lookup` looks at.
+     */
+    uint64_t jump_tag[VIEW_JUMPS + VIEW_SECOND]; // linear address
+    uint64_t jump_to[VIEW_JUMPS + VIEW_SECOND];  // host code; where nothing is known, of a stub
     /* Not used by translated code. */
-    uint64_t unknown;              // that stub
-    uint32_t jump_block[VIEW_JUMPS]; // number of the block, for the dispatcher
+    uint64_t unknown, unknown2;    // these stubs
+    uint32_t jump_block[VIEW_JUMPS + VIEW_SECOND]; // number of the block, for the dispatcher
     uint16_t pcid;
     bool     live;                 // may hold something
     uint32_t mode;                 // REC_MODE_* of the jumps
     unsigned clock;                // of the last use
     unsigned used_count[2];        // by `global`; above VIEW_USED: any entry may be
     uint16_t used[2][VIEW_USED];
-    unsigned jumps_used_count;
-    uint16_t jumps_used[VIEW_USED];
+    unsigned jumps_used_count;     // above VIEW_LEADS: any
+    uint16_t jumps_used[VIEW_LEADS];
     uint64_t jump_pages[VIEW_BLOOM];  // pages that jumps may lead to
     uint64_t large_pages[VIEW_BLOOM]; // regions with entries of large pages
     bool     low;                     // holds something of addresses without bit 63
@@ -60,7 +68,13 @@ static inline uint64_t view_empty(unsigned index)
     return (uint64_t)(index ^ VIEW_ENTRIES / 2) << 12;
 }
 
-void view_init(struct view *view, uint64_t unknown);
+/* Index of the other place for a jump. */
+static inline unsigned view_second(uint64_t linear)
+{
+    return VIEW_JUMPS + ((linear ^ linear >> VIEW_FOLD) >> 2 & (VIEW_SECOND - 1));
+}
+
+void view_init(struct view *view, uint64_t unknown, uint64_t unknown2);
 /* Everything, or everything that is not global. */
 void view_flush(struct view *view);
 void view_flush_local(struct view *view);
