@@ -164,6 +164,17 @@ static void close(struct open_list *list, uint32_t written, bool stack_moved)
     list->count = left;
 }
 
+/* There is one stack page: where another may be meant, what was open is over. */
+static void close_stack(struct open_list *list)
+{
+    unsigned left = 0;
+
+    for (unsigned n = 0; n < list->count; n++)
+        if (!list->open[n].touch.stack)
+            list->open[left++] = list->open[n];
+    list->count = left;
+}
+
 static bool grow(struct group *g, int32_t low, int32_t high, bool write)
 {
     int32_t l = g->low < low ? g->low : low, h = g->high > high ? g->high : high;
@@ -186,6 +197,8 @@ static struct group *join(struct translation *t, struct open_list *list, const s
     for (unsigned n = 0; n < list->count; n++)
         if (alike(&list->open[n].touch, touch) && grow(list->open[n].group, low, high, touch->write))
             return list->open[n].group;
+    if (touch->stack)
+        close_stack(list);
     g = &t->group[t->group_count++];
     *g = (struct group){.low = low, .high = high, .members = 1, .writes = touch->write};
     if (list->count == OPEN)
@@ -212,6 +225,8 @@ void share_find(struct translation *t)
             continue;
         if (touches(t, u, &touch))
             u->group = join(t, &list, &touch, touch.stack ? delta : 0);
+        else if (u->class == INSN_PUSH)
+            close_stack(&list);
         moved = written & BIT(CPU_RSP) && moves_stack(t, u, &by);
         delta += moved ? by : 0;
         close(&list, written, moved);
