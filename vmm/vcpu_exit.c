@@ -145,7 +145,7 @@ static void handle_xsetbv(struct vcpu *vcpu)
     struct cpu_state *state = vcpu->state;
     uint64_t value = state->gpr[CPU_RDX] << 32 | (uint32_t)state->gpr[CPU_RAX];
     bool valid = (uint32_t)state->gpr[CPU_RCX] == 0 && (value & XCR0_X87) &&
-                 !(value & ~vcpu->ops->xcr0) && !((value & XCR0_AVX) && !(value & XCR0_SSE));
+                 !(value & ~cpuid_xcr0(&vcpu->vm->cpuid)) && !((value & XCR0_AVX) && !(value & XCR0_SSE));
 
     if (!valid)
         vcpu_exception(vcpu, GP, 0);

@@ -464,6 +464,12 @@ bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, uns
     return *reg_of(&r, reg) >> bit & 1;
 }
 
+uint64_t cpuid_xcr0(const struct cpuid_table *t)
+{
+    const struct cpuid_entry *e = find(t, 0xd, 0);
+    return e != NULL ? e->regs.eax | (uint64_t)e->regs.edx << 32 : 0;
+}
+
 unsigned cpuid_physical_bits(const struct cpuid_table *t)
 {
     const struct cpuid_entry *e = find(t, 0x80000008, 0);

@@ -86,6 +86,7 @@ void cpuid_query(const struct cpuid_table *t, const struct cpuid_vcpu *vcpu, uin
 /* Feature tests over a built table, for the other policies. */
 bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, unsigned reg,
                unsigned bit);
+uint64_t cpuid_xcr0(const struct cpuid_table *t); // bits of XCR0 that there are
 unsigned cpuid_physical_bits(const struct cpuid_table *t);
 
 /* Bits that others ask for. */

@@ -96,6 +96,16 @@ static enum interp_status enter(struct interp *c)
     return xstate_enter_vector(c);
 }
 
+/*
+ * After enter() and not before: the C library's memset() uses vector registers, in which the
+ * guest's may be until then (engine_ops.live_vectors).
+ */
+static void prepare(struct host_vex *v)
+{
+    memset(v, 0, sizeof *v);
+    v->mxcsr = MXCSR_INIT;
+}
+
 /* The operand in modrm.rm, unless it is where the result goes. */
 static enum interp_status load_rm(struct interp *c, struct host_vex *v)
 {
@@ -192,9 +202,10 @@ static enum interp_status store_result(struct interp *c, const struct host_vex *
 
 enum interp_status exec_avx(struct interp *c)
 {
-    struct host_vex v = {.mxcsr = MXCSR_INIT};
+    struct host_vex v;
 
     TRY(enter(c));
+    prepare(&v);
     TRY(load_operands(c, &v));
     host_vex_run(&v, stub_of(c));
     return store_result(c, &v);
@@ -205,6 +216,7 @@ enum interp_status exec_avx_float(struct interp *c)
     struct host_vex v;
 
     TRY(enter(c));
+    prepare(&v);
     TRY(load_operands(c, &v));
     TRY(run_float(c, &v));
     return store_result(c, &v);
@@ -215,6 +227,7 @@ enum interp_status exec_avx_comis(struct interp *c)
     struct host_vex v;
 
     TRY(enter(c));
+    prepare(&v);
     TRY(load_operands(c, &v));
     TRY(run_float(c, &v));
     set_flags(c, &v);
@@ -223,9 +236,10 @@ enum interp_status exec_avx_comis(struct interp *c)
 
 enum interp_status exec_avx_test(struct interp *c)
 {
-    struct host_vex v = {.mxcsr = MXCSR_INIT};
+    struct host_vex v;
 
     TRY(enter(c));
+    prepare(&v);
     TRY(load_operands(c, &v));
     host_vex_run(&v, stub_of(c));
     set_flags(c, &v);
@@ -237,10 +251,11 @@ enum interp_status exec_avx_shift(struct interp *c)
 {
     static const uint8_t opcodes[8] = {0, 0, 0xd0, 0, 0xe0, 0, 0xf0, 0};
     const struct insn *insn = &c->insn;
-    struct host_vex v = {.mxcsr = MXCSR_INIT};
+    struct host_vex v;
     unsigned opcode = opcodes[insn->modrm >> 3 & 7] + (insn->opcode & 3u);
 
     TRY(enter(c));
+    prepare(&v);
     xstate_get_vector(c, insn->rm, 32, v.ymm[0]);
     v.ymm[2][0] = (uint8_t)insn->imm;
     host_vex_run(&v, host_vex_0f[insn->vl ? 5 : 1][opcode]);
@@ -267,10 +282,11 @@ enum interp_status exec_avx_shift_bytes(struct interp *c)
 /* VPEXTRB and the like: to memory the element, to a register the element zero-extended. */
 enum interp_status exec_avx_extract(struct interp *c)
 {
-    struct host_vex v = {.mxcsr = MXCSR_INIT};
+    struct host_vex v;
     unsigned size = exec_operand_size(c, 0);
 
     TRY(enter(c));
+    prepare(&v);
     xstate_get_vector(c, c->insn.reg, 16, v.ymm[1]);
     host_vex_run(&v, stub_of(c));
     if (c->insn.memory)
@@ -281,9 +297,10 @@ enum interp_status exec_avx_extract(struct interp *c)
 
 enum interp_status exec_avx_string(struct interp *c)
 {
-    struct host_vex v = {.mxcsr = MXCSR_INIT};
+    struct host_vex v;
 
     TRY(enter(c));
+    prepare(&v);
     TRY(load_operands(c, &v));
     v.rax = sse_string_length(c, CPU_RAX);
     v.rdx = sse_string_length(c, CPU_RDX);

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#define SOFTWARE_XCR0 3u // x87 and SSE
+#define SOFTWARE_XCR0 7u // x87, SSE and, if the processor has it, AVX
 
 /*
  * No guest instruction runs on the processor, so none of its leaks is the guest's: RDCL, L1D at
@@ -22,5 +22,8 @@
 #define SOFTWARE_FEATURES 8u
 extern const struct cpuid_override software_features[SOFTWARE_FEATURES];
 extern const size_t software_feature_count;
+
+/* The processor, without AVX where this host's kernel does not switch its registers. */
+void software_cpuid(void *arg, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
 
 #endif

@@ -150,6 +150,7 @@ const struct engine_ops engine_interpreter = {
     .xcr0          = SOFTWARE_XCR0,
     .tsc_aux       = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
+    .cpuid         = software_cpuid,
     .features      = software_features,
     .feature_count = SOFTWARE_FEATURES,
     .state         = interpreter_state,

@@ -423,7 +423,7 @@ static bool fixed(const struct unit *u)
     if (u->insn.map == MAP_1)
         return (op < 0x40 && (op & 6) == 4) || op == 0x98 || op == 0x99 || op == 0x9e ||
                op == 0x9f || op == 0xa8 || op == 0xa9 || op == 0xf5 || op == 0xf8 || op == 0xf9;
-    return u->insn.map == MAP_0F && op == 0x77;
+    return (u->insn.map == MAP_0F || u->insn.map == MAP_V1) && op == 0x77;
 }
 
 static void copy_fixed(struct translation *t, const struct unit *u, const struct form *f)
@@ -437,8 +437,12 @@ static void copy_fixed(struct translation *t, const struct unit *u, const struct
         emit_byte(e, 0x66);
     if (f->op.w)
         emit_byte(e, 0x48);
-    if (f->op.map)
+    if (f->op.vex) {
+        emit_byte(e, 0xc5);
+        emit_byte(e, 0xf8u | (unsigned)f->op.l << 2);
+    } else if (f->op.map) {
         emit_byte(e, 0x0f);
+    }
     emit_byte(e, f->op.byte);
     emit_value(e, u->insn.imm, f->imm_size);
     if (u->effects.touched)

@@ -2,6 +2,7 @@
 /* Each block against the interpreter. */
 #include "vmm/engines/recompiler/lockstep.h"
 
+#include "vmm/engines/recompiler/lockstep_vectors.h"
 #include "vmm/engines/recompiler/translate.h"
 
 #include "lib/string.h"
@@ -29,7 +30,10 @@ struct lockstep {
         uint64_t gpr[16], rip, rflags, undefined;
         struct insn insn;
         uint64_t from;
+        unsigned image;       // of its vector registers
     } step[STEPS];
+    unsigned image_count;
+    uint8_t image[STEPS + 1][LOCKSTEP_IMAGE];
     struct write write[WRITES];
     uint64_t compared;
     enum interp_status ended; // of the trial
@@ -150,6 +154,11 @@ static void record(struct lockstep *l, uint64_t from)
     l->step[n].undefined = undefined;
     l->step[n].insn = l->interp.insn;
     l->step[n].from = from;
+    if (l->state.dirty & CPU_XSTATE) {
+        l->state.dirty &= ~CPU_XSTATE;
+        memcpy(l->image[l->image_count++], l->state.xsave, LOCKSTEP_IMAGE);
+    }
+    l->step[n].image = l->image_count - 1;
     l->step_count++;
 }
 
@@ -172,6 +181,9 @@ void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
     memcpy(l->gpr, cpu->state.gpr, sizeof(l->gpr));
     memcpy(&l->state, &cpu->state, sizeof(l->state));
     l->state.valid = CPU_ALL;
+    l->state.dirty = 0;
+    memcpy(l->image[0], l->state.xsave, LOCKSTEP_IMAGE);
+    l->image_count = 1;
     if (!l->interp.state)
         interp_init(&l->interp, &l->state, &trial, l, cpu->vcpu->interp.physical_bits);
     while (l->step_count < STEPS && !l->stopped) {
@@ -198,6 +210,25 @@ static bool registers_agree(const struct lockstep *l, unsigned n, const struct c
     return l->step[n].rip == s->rip;
 }
 
+static bool vectors_agree(const struct lockstep *l, unsigned n, const struct cpu_state *s)
+{
+    return lockstep_vectors_agree(l->image[l->step[n].image], s->xsave);
+}
+
+/* Registers of two images that differ, 16 bytes each. */
+static void say_vectors(struct vm *vm, const uint8_t *ours, const uint8_t *theirs)
+{
+    for (unsigned at = 0; at < LOCKSTEP_IMAGE; at += 16) {
+        uint64_t a[2], b[2];
+
+        memcpy(a, ours + at, 16);
+        memcpy(b, theirs + at, 16);
+        if (a[0] != b[0] || a[1] != b[1])
+            vm_log(vm, "  XSAVE image at %u: %lx %lx, by the interpreter %lx %lx", at, a[1], a[0],
+                   b[1], b[0]);
+    }
+}
+
 static void say(struct lockstep *l, const char *what, unsigned n, const struct cpu_state *s,
                 const struct block *block)
 {
@@ -216,6 +247,8 @@ static void say(struct lockstep *l, const char *what, unsigned n, const struct c
         if (l->step[n].gpr[i] != (i == CPU_RSP ? s->rsp : s->gpr[i]))
             vm_log(vm, "  register %u: %lx, by the interpreter %lx", i,
                    i == CPU_RSP ? s->rsp : s->gpr[i], l->step[n].gpr[i]);
+    if (!vectors_agree(l, n, s))
+        say_vectors(vm, s->xsave, l->image[l->step[n].image]);
     vm_log(vm, "  rflags %lx, by the interpreter %lx", s->rflags, l->step[n].rflags);
 }
 
@@ -238,7 +271,7 @@ bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block
         if (l->step[n].rip != s->rip)
             continue;
         near = n;
-        if (registers_agree(l, n, s))
+        if (registers_agree(l, n, s) && vectors_agree(l, n, s))
             break;
     }
     if (n == l->step_count && near != STEPS && cpu->exit == REC_EXIT_INTERPRET &&

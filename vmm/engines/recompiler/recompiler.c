@@ -25,6 +25,7 @@ const struct engine_ops engine_recompiler = {
     .tsc_aux       = true,
     .live_vectors  = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
+    .cpuid         = software_cpuid,
     .features      = software_features,
     .feature_count = SOFTWARE_FEATURES,
     .state         = recompiler_state,

@@ -136,6 +136,8 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
 
     if (!segment_allowed(t, u))
         return INSN_INTERPRET;
+    if (i->map == MAP_V1 && i->opcode == 0x77 && t->code_size != 8)
+        return INSN_INTERPRET; // VZEROUPPER would clear registers that only 64-bit code has
     if (class == INSN_NOP || class == INSN_JCC)
         return i->opsize == 2 && class == INSN_JCC ? INSN_INTERPRET : class;
     if (class == INSN_INTERPRET || class == INSN_COPY)
