@@ -320,12 +320,14 @@ static bool take_vector_index(struct insn *insn)
     return insn->reg != insn->vvvv && insn->reg != low && insn->vvvv != low;
 }
 
-/* VEX.W of a general register's size means nothing outside 64-bit code. */
+/* VEX.W of a general register's size, also of VPCMPESTRx's, means nothing outside 64-bit code. */
 static void drop_vex_w(struct insn *insn, const struct opcode_row *row)
 {
     for (unsigned i = 0; i < 4; i++)
         if (operand_kinds[row->operand[i]].size == SIZE_Y)
             insn->rex &= (uint8_t)~8u;
+    if (insn->map == MAP_V3 && (insn->opcode & 0xfe) == 0x60)
+        insn->rex &= (uint8_t)~8u;
 }
 
 static unsigned imm_size(unsigned kind, const struct insn *insn)

@@ -279,7 +279,7 @@ enum interp_status exec_sse_extract(struct interp *c)
     xstate_get_vector(c, c->insn.reg, 16, v.xmm[1]);
     host_vector_run(&v, stub_of(c));
     if (c->insn.memory) {
-        unsigned size = c->insn.opcode == 0x17 ? 4 : exec_operand_size(c, 0);
+        unsigned size = exec_operand_size(c, 0);
 
         return exec_write(c, c->insn.segment, exec_address(c), size, v.rdx & alu_mask(size));
     }

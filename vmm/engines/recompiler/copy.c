@@ -211,6 +211,8 @@ bool copy_can(const struct unit *u)
     if (high && ((f.reg_n >= 0 && f.reg == CPU_RSP && !is_high(u, f.reg_n, f.reg)) ||
                  (f.rm_is_gpr && f.rm == CPU_RSP && !is_high(u, f.rm_n, f.rm))))
         return false;
+    if (high && is_op(u, MAP_0F, 0xb0))
+        return false; // CMPXCHG needs AL, which would be in the high byte's place
     /* PEXTRB, PEXTRW to a register clear the rest of it. */
     if (rm_slot && (f.op.map == 3) && (f.op.byte == 0x14 || f.op.byte == 0x15))
         return false;
@@ -328,13 +330,17 @@ static void encode(struct translation *t, const struct unit *u, struct form *f, 
                    struct rm rm)
 {
     unsigned high = NO_REG;
+    uint64_t imm = u->insn.imm;
 
     if (is_high(u, f->reg_n, f->reg) && rm.memory) {
         high = reg - 4; // no REX goes with AH to BH
         swap_bytes(t->e, high);
         reg = high;
     }
-    emit_op_imm(t->e, f->op, reg, rm, u->insn.imm, f->imm_size);
+    /* A register in the immediate is one of eight outside 64-bit code. */
+    if (t->code_size == 4 && opcode_rows[u->insn.op].operand[3] == OPERAND_Lx)
+        imm &= 0x7f;
+    emit_op_imm(t->e, f->op, reg, rm, imm, f->imm_size);
     if (high != NO_REG)
         swap_bytes(t->e, high);
 }

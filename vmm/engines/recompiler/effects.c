@@ -86,7 +86,8 @@ static void one_byte(struct effects *e, const struct insn *i)
     case 0x9e: e->kind = COPY_PLAIN; flags(e, 0, FLAG_ALL & ~FLAG_O); break; // SAHF
     case 0x9f: e->kind = COPY_PLAIN; flags(e, FLAG_ALL & ~FLAG_O, 0); break; // LAHF
     case 0xa8: case 0xa9: e->kind = COPY_PLAIN; flags(e, 0, FLAG_ALL); break;
-    case 0xc0: case 0xc1: shift(e, reg, (int)(i->imm & 0xff), i->opsize); break;
+    case 0xc0: shift(e, reg, (int)(i->imm & 0xff), 1); break; // REX.W or not
+    case 0xc1: shift(e, reg, (int)(i->imm & 0xff), i->opsize); break;
     case 0xd0: case 0xd1: shift(e, reg, 1, i->opsize); break;
     case 0xd2: case 0xd3: shift(e, reg, -1, i->opsize); break;
     case 0xf5: e->kind = COPY_PLAIN; flags(e, FLAG_C, FLAG_C); break;
