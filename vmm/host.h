@@ -28,6 +28,11 @@ struct host_event; // a counting semaphore with one waiter
 /* Time. */
 uint64_t host_ticks(struct host *host);
 uint64_t host_ticks_khz(struct host *host);  // exact and constant
+/*
+ * How long a vCPU that waits may look for a signal before it sleeps, at most: what waking a thread
+ * costs. 0: not at all, others need the CPU.
+ */
+uint64_t host_poll_ticks(struct host *host);
 uint64_t host_wall_ns(struct host *host);    // UTC, nanoseconds since 1970-01-01
 
 /*

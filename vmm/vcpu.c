@@ -240,6 +240,31 @@ static bool absorb(struct vcpu *vcpu)
     return true;
 }
 
+/*
+ * Waits for a signal: first awake, as long as that has been worth it, then asleep. The time doubles
+ * while signals come soon, and is given up when one does not.
+ */
+static void wait(struct vcpu *vcpu)
+{
+    struct host *host = vcpu->vm->host;
+    uint64_t most = host_poll_ticks(host), begin = host_ticks(host);
+
+    if (vcpu->poll)
+        do {
+            if (atomic_load_explicit(&vcpu->pending, memory_order_relaxed))
+                return;
+            __asm__ volatile("pause");
+        } while (host_ticks(host) - begin < vcpu->poll);
+    atomic_store(&vcpu->asleep, 1);
+    if (!atomic_load(&vcpu->pending))
+        (void)host_event_wait(vcpu->wake, HOST_FOREVER);
+    atomic_store(&vcpu->asleep, 0);
+    if (host_ticks(host) - begin > most)
+        vcpu->poll = 0;
+    else
+        vcpu->poll = 2 * vcpu->poll < most / 8 ? most / 8 : 2 * vcpu->poll > most ? most : 2 * vcpu->poll;
+}
+
 /* Blocks while there is nothing to run. False: the machine has ended. */
 static bool rest(struct vcpu *vcpu)
 {
@@ -251,10 +276,7 @@ static bool rest(struct vcpu *vcpu)
             vcpu->activity = VCPU_RUNNING;
         if (vcpu->activity == VCPU_RUNNING)
             return true;
-        atomic_store(&vcpu->asleep, 1);
-        if (!atomic_load(&vcpu->pending))
-            (void)host_event_wait(vcpu->wake, HOST_FOREVER);
-        atomic_store(&vcpu->asleep, 0);
+        wait(vcpu);
     }
 }
 

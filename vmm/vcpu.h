@@ -47,6 +47,7 @@ struct vcpu {
     _Atomic uint32_t inside; // in, or about to enter, the guest: a signal has to kick
     _Atomic uint32_t asleep; // waiting for wake
     struct host_event *wake;
+    uint64_t poll;           // ticks to look for a signal before sleeping
     unsigned reports;        // lines in the log about what this guest does
     uint64_t exits;          // statistics, and what the watchdog compares
     uint64_t looked;         // exits at the watchdog's last look

@@ -3,6 +3,7 @@
 #include "hosts/linux/host.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 #include <x86intrin.h>
 
 #define PATIENCE_NS 5000000000u // for a reader of the console that has stopped reading
+#define POLL_US     200u
 
 /* --- Time --- */
 
@@ -46,6 +48,12 @@ uint64_t host_ticks(struct host *host)
 uint64_t host_ticks_khz(struct host *host)
 {
     return host->tsc_khz ? host->tsc_khz : 1000000;
+}
+
+/* A wake-up from another CPU takes some 50 us where that CPU is a virtual one. */
+uint64_t host_poll_ticks(struct host *host)
+{
+    return host->cpus > 1 ? host_ticks_khz(host) * POLL_US / 1000 : 0;
 }
 
 uint64_t host_deadline_ns(struct host *host, uint64_t deadline)
@@ -181,10 +189,13 @@ void host_say(struct host *host, const char *format, ...)
 
 bool host_init(struct host *host, int input)
 {
+    cpu_set_t cpus;
+
     memset(host, 0, sizeof(*host));
     host->terminal.keeper = -1;
     host->memory.fd = -1;
     host->deadline = host->armed = HOST_FOREVER;
+    host->cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
     signal(SIGPIPE, SIG_IGN);
     if (loop_init(host, input))
         return true;

@@ -31,6 +31,7 @@
 struct host {
     struct vm *vm;                // from vm_create() on
     struct guest_memory memory;
+    unsigned cpus;                // that this process may use
     uint64_t tsc_khz;             // ticks are the TSC's; 0: nanoseconds. Set before vm_create()
     /* Makes guest RAM appear to the guest; NULL: the engine needs none. */
     bool (*map)(void *context, uint64_t gpa, uint8_t *base, uint64_t size, bool writable);

@@ -70,6 +70,12 @@ uint64_t host_ticks_khz(struct host *host)
     return FAKE_HZ / 1000;
 }
 
+uint64_t host_poll_ticks(struct host *host)
+{
+    (void)host;
+    return 0;
+}
+
 uint64_t host_wall_ns(struct host *host)
 {
     return FAKE_WALL * 1000000000ull + (host->ticks - 123456789);

@@ -40,6 +40,12 @@ uint64_t host_ticks_khz(struct host *host)
     return 1000000;
 }
 
+uint64_t host_poll_ticks(struct host *host)
+{
+    (void)host;
+    return 0;
+}
+
 uint64_t host_wall_ns(struct host *host)
 {
     (void)host;
