@@ -163,7 +163,7 @@ static void keep_in_line(struct emit *e, unsigned before)
 static void chain(struct translation *t, int32_t offset, int32_t from)
 {
     enum block_flags wanted = translate_flags_wanted(t, offset);
-    bool back = offset <= from;
+    bool back = offset <= from && !(wanted == BLOCK_FLAGS_HOST && translate_poll_at(t, offset));
     struct cold *c;
 
     if (wanted == BLOCK_FLAGS_MEMORY || (wanted == BLOCK_FLAGS_HOST && back))
@@ -205,6 +205,8 @@ void flow_jcc(struct translation *t, const struct unit *u)
     enum block_flags wanted = inside ? translate_flags_wanted(t, offset) : BLOCK_FLAGS_MEMORY;
     struct cold *c;
 
+    if (wanted == BLOCK_FLAGS_HOST && translate_poll_at(t, offset))
+        back = false; // it looks for itself whether to leave, further on
     flags_to_host(t);
     keep_in_line(t->e, 2);
     c = new_cold(t, offset);

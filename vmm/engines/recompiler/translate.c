@@ -197,17 +197,22 @@ static void depend(struct translation *t, unsigned offset, unsigned size)
 
 static bool look_at(struct translation *t, int32_t offset, struct unit *u)
 {
+    struct seen *seen = &t->seen[(unsigned)offset % SEEN];
+
     if (offset < 0 || offset >= (int32_t)PAGE_BYTES)
         return false;
-    if (!decode_at(t, (unsigned)offset, &u->insn)) {
-        depend(t, (unsigned)offset, INSN_MAX);
-        return false;
+    if (seen->translation != t->number || seen->unit.offset != offset) {
+        seen->translation = t->number;
+        seen->unit.offset = (uint16_t)offset;
+        seen->good = decode_at(t, (unsigned)offset, &seen->unit.insn);
+        depend(t, (unsigned)offset, seen->good ? seen->unit.insn.length : INSN_MAX);
+        if (seen->good) {
+            seen->unit.effects = effects_of(&seen->unit.insn);
+            seen->unit.class = class_of(t, &seen->unit);
+        }
     }
-    depend(t, (unsigned)offset, u->insn.length);
-    u->effects = effects_of(&u->insn);
-    u->offset = (uint16_t)offset;
-    u->class = class_of(t, u);
-    return true;
+    *u = seen->unit;
+    return seen->good;
 }
 
 /*
@@ -241,6 +246,20 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
         offset += u.insn.length;
     }
     return pending == FLAG_ALL ? BLOCK_FLAGS_MEMORY : BLOCK_FLAGS_HOST;
+}
+
+unsigned translate_poll_at(struct translation *t, int32_t offset)
+{
+    struct unit u;
+
+    for (unsigned n = 0; n < LOOK_AHEAD; n++) {
+        if (!look_at(t, offset, &u) || (u.class != INSN_COPY && u.class != INSN_NOP))
+            break;
+        if (n && u.effects.written == FLAG_ALL && !u.effects.read)
+            return (unsigned)offset;
+        offset += u.insn.length;
+    }
+    return 0;
 }
 
 /*
@@ -310,12 +329,21 @@ static void find_live(struct translation *t, unsigned end)
     }
 }
 
+/* Leave here if somebody wants it. Destroys the flags. */
+static void poll(struct translation *t, unsigned offset)
+{
+    struct cold *cold = &t->cold[t->cold_count++];
+
+    emit_op_imm(t->e, OP64(0x83), 7, rm_mem(RSP, AT(poll)), 0, 1); // cmp
+    *cold = (struct cold){.what = COLD_POLL, .offset = (int32_t)offset,
+                          .jump = emit_jcc_later(t->e, CC_NE)};
+}
+
 /* What comes before the first instruction. See struct block. */
 static void prologue(struct translation *t)
 {
     struct emit *e = t->e;
     struct block *b = t->block;
-    struct cold *poll;
 
     emit_align(e, 16);
     b->code = blocks_offset(t->blocks, e->out);
@@ -326,10 +354,8 @@ static void prologue(struct translation *t)
     emit_lea(e, R14, rm_mem(R14, -(int32_t)b->first));
     emit_store(e, rm_mem(RSP, AT(page)), R14);
     b->entry = blocks_offset(t->blocks, e->out);
-    emit_op_imm(e, OP64(0x83), 7, rm_mem(RSP, AT(poll)), 0, 1); // cmp
-    poll = &t->cold[t->cold_count++];
-    *poll = (struct cold){.what = COLD_POLL, .offset = b->first,
-                          .jump = emit_jcc_later(e, CC_NE)};
+    if (!t->poll_at)
+        poll(t, b->first);
     if (b->flags == BLOCK_FLAGS_HOST)
         flags_restore_raw(e);
     b->direct = blocks_offset(t->blocks, e->out);
@@ -394,6 +420,7 @@ static void begin(struct translation *t, struct blocks *blocks, struct block *bl
     t->code_size = block->mode & REC_MODE_64 ? 8 : 4;
     t->count = t->cold_count = t->trap_count = 0;
     t->held = NULL;
+    t->number++;
     block->low = block->first;
     block->end = block->first;
 }
@@ -408,11 +435,15 @@ bool translate(struct blocks *blocks, struct block *block, const struct origin *
     end = take_units(t);
     ended = t->count && t->unit[t->count - 1].class >= INSN_JMP;
     block->flags = (uint8_t)translate_flags_wanted(t, block->first);
+    t->poll_at = block->flags == BLOCK_FLAGS_HOST && !t->bytes2 ? translate_poll_at(t, block->first) : 0;
     find_live(t, end);
     share_find(t);
     prologue(t);
-    for (unsigned n = 0; n < t->count; n++)
+    for (unsigned n = 0; n < t->count; n++) {
+        if (t->poll_at && t->unit[n].offset == t->poll_at)
+            poll(t, t->poll_at);
         emit_unit(t, &t->unit[n]);
+    }
     if (!ended && t->count < BLOCK_INSNS && end < PAGE_BYTES)
         end_of_page(t, end);
     else if (!ended)

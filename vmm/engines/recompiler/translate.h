@@ -77,6 +77,14 @@ enum flags_at {
     FLAGS_BOTH = 3,
 };
 
+/* Instructions that have been looked at, by offset: several branches may look at one. */
+#define SEEN 128u // a power of two
+struct seen {
+    uint32_t translation; // which one
+    bool good;
+    struct unit unit;
+};
+
 struct translation {
     struct emit *e;
     const struct blocks *blocks;
@@ -90,15 +98,23 @@ struct translation {
     enum flags_at flags;
     unsigned cold_count;
     struct cold cold[BLOCK_COLD];
+    unsigned poll_at;         // offset of the instruction before which to look whether to leave; 0: none
     const struct group *held; // whose kept address R15 still is; unless e->r15_used
     unsigned group_count;
     struct group group[BLOCK_INSNS];
+    uint32_t number;          // of this translation, for `seen`
+    struct seen seen[SEEN];
     unsigned trap_count;
     struct block_trap trap[BLOCK_INSNS];
 };
 
 /* translate.c */
 enum block_flags translate_flags_wanted(struct translation *t, int32_t offset);
+/*
+ * Where a block that begins at `offset` and wants the host's flags looks whether to leave: a place
+ * before its first branch where nobody wants flags any more; 0: where it begins, as others do.
+ */
+unsigned translate_poll_at(struct translation *t, int32_t offset);
 
 /* flags.c */
 void flags_save(struct translation *t);           // host's to memory; both then
