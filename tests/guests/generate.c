@@ -202,16 +202,46 @@ static void put_locked(struct writer *w)
     put_rest(w, (which >> 8 ? two_byte : one_byte)[which & 0xff], which & 0xff);
 }
 
-/* The map in three bytes' form, random fields; opcodes of map 3 have an immediate, those of map 1
- * sometimes. */
+/*
+ * Opcodes of the VEX maps, as first and last of ranges: nearly all with prefix 66. Of gathers most
+ * are refused for a register that comes twice.
+ */
+static const uint8_t vex_ranges[3][24] = {
+    {0x10, 0x17, 0x28, 0x2f, 0x50, 0x7f, 0xc2, 0xc2, 0xc4, 0xc6, 0xd0, 0xff},
+    {0x00, 0x0f, 0x13, 0x13, 0x16, 0x47, 0x58, 0x5a, 0x78, 0x79, 0x8c, 0x9f, 0xa6, 0xaf, 0xb6, 0xbf,
+     0xcf, 0xcf, 0xdb, 0xdf, 0xf2, 0xf7},
+    {0x00, 0x0f, 0x14, 0x22, 0x38, 0x4c, 0x60, 0x63, 0xce, 0xcf, 0xdf, 0xdf, 0xf0, 0xf0},
+};
+
+static uint8_t pick_vex(struct writer *w, uint32_t map)
+{
+    const uint8_t *range = vex_ranges[map - 1] + 2 * (any(w) % 12);
+
+    if (range[1] == 0) // a large one of the map's
+        range = vex_ranges[map - 1] + (map == 3 ? 0 : 4);
+    return (uint8_t)(range[0] + any(w) % (range[1] - range[0] + 1u));
+}
+
+/* R, X, B; W and vvvv mostly as forms without them want it; L; the prefix mostly 66. */
 static void put_vex(struct writer *w)
 {
-    uint32_t value = any(w), map = value % 3 + 1;
-    uint8_t opcode = (uint8_t)any(w);
+    uint32_t value = any(w), map = value % 3 + 1, inverted = 0xe0;
+    uint32_t last = value >> 16 & 0x7f, opcode = pick_vex(w, map);
 
-    put(w, 0xc4, 1);
-    put(w, (w->g->bits == 64 ? value >> 8 & 0xe0 : 0xe0) | map, 1);
-    put(w, value >> 16 & 1 ? value >> 17 & 0xff : (value >> 17 & 0x85) | 0x78, 1);
+    if (w->g->bits == 64)
+        inverted = value >> 8 & 0xe0;
+    if (value >> 24 & 1)
+        last |= 0x78;
+    if (value >> 25 & 7)
+        last = (last & ~3u) | 1;
+    if (map == 1 && value >> 28 & 1) {
+        put(w, 0xc5, 1);
+        put(w, last | (inverted & 0x80) | (w->g->bits == 64 ? 0 : 0xc0), 1);
+    } else {
+        put(w, 0xc4, 1);
+        put(w, inverted | map, 1);
+        put(w, last | (value >> 29 ? 0 : 0x80), 1);
+    }
     put(w, opcode, 1);
     put_modrm(w, any(w));
     if (map == 3 || (map == 1 && two_byte[opcode] == 'b'))
