@@ -225,6 +225,8 @@ static void vector(struct effects *e, const struct insn *i, const struct opcode_
     bool vex = i->map >= MAP_V1, mmx = has_class(row, OC_MREG) || has_class(row, OC_MRM);
 
     e->traps = true;
+    if (i->map == MAP_0F && i->opcode == 0xae)
+        e->writes = (i->modrm >> 3 & 7) == 3; // STMXCSR
     e->kind = vex ? COPY_VEX : mmx ? COPY_X87 : COPY_VECTOR;
     if (compares(i))
         flags(e, 0, FLAG_ALL);

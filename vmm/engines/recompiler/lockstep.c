@@ -167,7 +167,10 @@ static bool reads_undefined(const struct lockstep *l)
 {
     const struct insn *i = &l->interp.insn;
     bool jcc = (i->map == MAP_1 && i->opcode >> 4 == 7) || (i->map == MAP_0F && i->opcode >> 4 == 8);
-    unsigned read = jcc ? effects_condition(i->opcode & 15) : effects_of(i).read;
+    bool pushf = i->map == MAP_1 && i->opcode == 0x9c;
+    unsigned read = jcc     ? effects_condition(i->opcode & 15)
+                    : pushf ? FLAG_ALL
+                            : effects_of(i).read;
 
     return l->step_count && (read & l->step[l->step_count - 1].undefined);
 }
@@ -258,6 +261,11 @@ static bool is_string(const struct insn *i)
                                i->opcode == 0xab);
 }
 
+static bool is_canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
 bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block *block)
 {
     const struct cpu_state *s = &cpu->state;
@@ -278,8 +286,8 @@ bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block
         is_string(near + 1 < l->step_count ? &l->step[near + 1].insn : &l->interp.insn))
         return true; // left in the middle of its repetitions
     if (n == l->step_count) {
-        if (near == STEPS && l->stopped)
-            return true;
+        if (near == STEPS && (l->stopped || (cpu->exit == REC_EXIT_LOOKUP && !is_canonical(s->rip))))
+            return true; // the fault of a branch out of canonical addresses is the target's here
         say(l, near == STEPS ? "another way taken" : "registers differ", near, s, block);
         return false;
     }

@@ -98,7 +98,7 @@ static enum insn_class class_by_opcode(const struct insn *i)
     case 0x50 ... 0x57: case 0x68: case 0x6a: return INSN_PUSH;
     case 0x58 ... 0x5f: return INSN_POP;
     case 0x70 ... 0x7f: return INSN_JCC;
-    case 0x90: return i->rex & 1 ? INSN_COPY : INSN_NOP;
+    case 0x90: return (i->rex & 1) && !(i->prefixes & INSN_REP) ? INSN_COPY : INSN_NOP; // PAUSE
     case 0xc2: case 0xc3: return INSN_RET;
     case 0x8c: return i->memory || i->reg > SEG_GS ? INSN_INTERPRET : INSN_READ_SEGMENT;
     case 0x9c: return INSN_PUSHF;
