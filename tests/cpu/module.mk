@@ -6,6 +6,9 @@ cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests
 $(call cpu-unit-test,length,-lZydis,tests/cpu/zydis.c)
 
 $(call cpu-unit-test,differential,,$(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c)
+# The same as a program for a guest (tests/linux/native.soak).
+$(eval $(call program,differential-guest,tests/cpu/differential.c $(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c \
+    tests/unit/tap.c,vmmcpu g,vmm lib tests/cpu tests/unit,-static))
 $(foreach t,mmio walk faults gates vector avx deliver tlb fuzz,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
 $(call cpu-unit-test,atomic,-pthread,tests/cpu/guest.c)
 $(call cpu-unit-test,disasm,-lZydis)
