@@ -10,6 +10,9 @@
 #define RFLAGS_TF     0x100u
 #define DR6_BS        0x4000u
 #define KVM_ENOSYS    1000u
+#define KVM_EPERM     1u
+#define KVM_EINVAL    22u
+#define KVM_HC_SEND_IPI 10u
 #define XCR0_X87      1u
 #define XCR0_SSE      2u
 #define XCR0_AVX      4u
@@ -153,11 +156,47 @@ static void handle_xsetbv(struct vcpu *vcpu)
         vcpu_change(vcpu, CPU_XSTATE)->xcr0 = value;
 }
 
-/* No hypercall of KVM's is offered; a guest that tries learns so (Linux, kvm_para.h). */
+/*
+ * An interrupt to those of a bitmap of 128 local APICs, from a first one on; the ICR has vector and
+ * delivery mode (Linux, Documentation/virt/kvm/x86/hypercalls.rst). How many got it.
+ */
+static uint64_t send_ipis(struct vcpu *vcpu, const uint64_t map[2], uint64_t first, uint64_t icr)
+{
+    struct apic_message message = {.vector = (uint8_t)icr, .delivery = icr >> 8 & 7, .wide = true};
+    uint64_t count = 0;
+
+    if (icr & ~0x7ffull || (message.delivery != APIC_FIXED && message.delivery != APIC_NMI))
+        return 0 - (uint64_t)KVM_EINVAL;
+    for (unsigned i = 0; i < 128 && first + i < vcpu->vm->config.vcpus; i++) {
+        message.destination = (uint32_t)first + i;
+        if (map[i / 64] >> i % 64 & 1)
+            count += apic_bus_send(&vcpu->vm->apics, &message);
+    }
+    return count;
+}
+
+/*
+ * KVM's hypercalls, which its signature implies: the one for interrupts is understood, without being
+ * announced; for others a guest learns that they are not there (Linux, kvm_para.h).
+ */
 static void handle_hypercall(struct vcpu *vcpu)
 {
-    if (skip(vcpu))
-        vcpu->state->gpr[CPU_RAX] = 0 - (uint64_t)KVM_ENOSYS;
+    uint64_t *r = vcpu->state->gpr, mask, map[2];
+    const struct cpu_state *s = vcpu_need(vcpu, CPU_CSSS | CPU_EFER);
+    bool wide = (s->efer & 0x400) && (s->cs.attr & CPU_SEG_L);
+
+    if (!skip(vcpu))
+        return;
+    mask = wide ? UINT64_MAX : UINT32_MAX;
+    map[0] = wide ? r[CPU_RBX] : (uint32_t)r[CPU_RBX] | r[CPU_RCX] << 32;
+    map[1] = wide ? r[CPU_RCX] : 0;
+    if (s->ss.attr & CPU_SEG_DPL)
+        r[CPU_RAX] = 0 - (uint64_t)KVM_EPERM;
+    else if ((r[CPU_RAX] & mask) == KVM_HC_SEND_IPI)
+        r[CPU_RAX] = send_ipis(vcpu, map, r[CPU_RDX] & mask, r[CPU_RSI] & mask);
+    else
+        r[CPU_RAX] = 0 - (uint64_t)KVM_ENOSYS;
+    r[CPU_RAX] &= mask;
 }
 
 static void fail(struct vcpu *vcpu, enum vm_end_reason reason)

@@ -18,6 +18,34 @@ _start: mov     $stack_top, %esp
         hlt
         jmp     1b
 
+/* Where another CPU begins, copied to 8000h: real mode, then protected mode like the first. */
+        .code16
+        .globl  ap_start, ap_end
+ap_start:
+        cli
+        xor     %ax, %ax
+        mov     %ax, %ds
+        lgdtl   0x8000 + ap_gdtr - ap_start
+        mov     %cr0, %eax
+        or      $1, %eax
+        mov     %eax, %cr0
+        ljmpl   $8, $ap_protected
+        .balign 8
+ap_gdt: .quad   0, 0x00cf9b000000ffff, 0x00cf93000000ffff
+ap_gdtr:
+        .word   23
+        .long   0x8000 + ap_gdt - ap_start
+ap_end:
+        .code32
+ap_protected:
+        mov     $16, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     $ap_stack_top, %esp
+        lidt    guest_idtr
+        call    ap_main
+
 /* Interrupt entries: vector and error code (0 where the processor pushes none) on the stack, then the common part. */
         .altmacro
         .macro  entry n
@@ -51,3 +79,5 @@ common: pusha
         .balign 16
         .skip   16384
 stack_top:
+        .skip   16384
+ap_stack_top:

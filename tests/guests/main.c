@@ -12,6 +12,11 @@ struct gate {
 static struct gate idt[256];
 extern char entries[];
 void (*guest_handler)(struct registers *r);
+/* For the other CPUs too. */
+struct {
+    uint16_t limit;
+    uint32_t base;
+} __attribute__((packed)) guest_idtr;
 
 void serial_setup(void)
 {
@@ -100,11 +105,9 @@ static void idt_setup(void)
         uint32_t at = (uint32_t)entries + i * 16;
         idt[i] = (struct gate){(uint16_t)at, cs, 0x8e00, (uint16_t)(at >> 16)};
     }
-    struct {
-        uint16_t limit;
-        uint32_t base;
-    } __attribute__((packed)) idtr = {sizeof idt - 1, (uint32_t)idt};
-    __asm__ volatile("lidt %0" : : "m"(idtr));
+    guest_idtr.limit = sizeof idt - 1;
+    guest_idtr.base = (uint32_t)idt;
+    __asm__ volatile("lidt %0" : : "m"(guest_idtr));
 }
 
 struct test {

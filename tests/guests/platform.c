@@ -507,6 +507,25 @@ static void times(void)
     }
 }
 
+/* KVM's hypercalls, if CPUID has its signature; else VMCALL is not there. */
+static void hypercalls(void)
+{
+    uint32_t result;
+
+    if (cpuid(0x40000000, 1) != 0x4b4d564b) {
+        check(FAULT("vmcall", "a"(0)) == 6, "VMCALL: #UD");
+        return;
+    }
+    __asm__ volatile("vmcall" : "=a"(result) : "a"(0x1234));
+    check(result == 0u - 1000, "an unknown hypercall");
+    apic_fresh();
+    __asm__ volatile("vmcall" : "=a"(result) : "a"(10), "b"(1), "c"(0), "d"(0), "S"(0x44));
+    window();
+    check(result == 1 && events == 1 && last == 0x44, "the hypercall for interrupts");
+    __asm__ volatile("vmcall" : "=a"(result) : "a"(10), "b"(~0u), "c"(0), "d"(~0u), "S"(0));
+    check(result == 0, "to nobody");
+}
+
 static uint64_t item(uint16_t number, unsigned bytes)
 {
     uint64_t value = 0;
@@ -556,6 +575,8 @@ static void devices(void)
     pin(15, MASKED);
 }
 
+bool smp_good(void);
+
 void test_platform(void)
 {
     guest_handler = handle;
@@ -570,7 +591,10 @@ void test_platform(void)
     timer_ways();
     registers();
     times();
+    hypercalls();
     devices();
+    if (option("cpus", 1) > 1)
+        check(smp_good(), "several CPUs");
     figure("checks", passed);
     figure("failed", failed);
     if (failed)

@@ -92,6 +92,7 @@ struct rec_cpu {
     int32_t  offset;            // of the instruction it left at, from `page`
     uint32_t exit;              // enum rec_exit
     uint32_t argument;          // of a helper
+    uint32_t after_sti;         // offset in its page, plus 1, of what the last STI protects; or 0
     uint64_t site;              // REC_EXIT_CHAIN_*: the jump's displacement, executable address
     uint64_t host_rsp;          // of the C code that entered
     uint64_t view_base;         // GS

@@ -403,6 +403,9 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
         if (!(cpu->mode & REC_MODE_64))
             s->rip = (uint32_t)s->rip;
     }
+    /* One that is behind an STI by chance alone is only executed by the interpreter. */
+    s->shadow = cpu->after_sti == (s->rip & (PAGE - 1)) + 1;
+    cpu->after_sti = 0;
 }
 
 static void fault(struct rec_cpu *cpu)

@@ -37,7 +37,8 @@ static void cold_interpret(struct translation *t, const struct unit *u)
 
 /*
  * Where interrupts are switched on while one waits, it has to come in right there, even if the next
- * instruction switches them off again: the interpreter knows the moment. POPF is the same.
+ * instruction switches them off again: the interpreter knows the moment. POPF is the same. What
+ * comes later, such as an NMI, is held off if translated code is left right behind the STI.
  */
 static void sti(struct translation *t, const struct unit *u)
 {
@@ -45,6 +46,8 @@ static void sti(struct translation *t, const struct unit *u)
     emit_op_imm(t->e, OP32(0x83), 7, rm_mem(RSP, AT(state.requests)), 0, 1); // cmp
     cold_interpret(t, u);
     store_byte(t->e, AT(interrupts), 1);
+    emit_store_imm(t->e, rm_mem(RSP, AT(after_sti)),
+                   ((uint32_t)u->offset + u->insn.length) % PAGE_BYTES + 1);
 }
 
 static void pushf(struct translation *t, const struct unit *u)

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* A second CPU: its start, NMIs to one that lets interrupts in all the time, NMIs that meet, broadcasts, one time for both. */
+#include "guest.h"
+
+#define APIC 0xfee00000u
+#define START 0x8000u // where the start-up message sends it
+#define NMIS 3000u
+#define MEETINGS 3000u
+
+enum { ID = 0x20, EOI = 0xb0, SVR = 0xf0, ICR = 0x300, ICR_HIGH = 0x310 };
+
+extern char ap_start[], ap_end[], after_sti[];
+bool smp_good(void);
+void ap_main(void);
+
+static volatile uint32_t alive, work, done, nmis, behind_sti, here, broadcasts;
+static volatile uint32_t turn;
+static volatile uint64_t newest;
+
+static uint32_t rd(uint32_t reg) { return *(volatile uint32_t *)(APIC + reg); }
+static void wr(uint32_t reg, uint32_t value) { *(volatile uint32_t *)(APIC + reg) = value; }
+
+static void send(uint32_t to, uint32_t low)
+{
+    wr(ICR_HIGH, to << 24);
+    wr(ICR, low);
+}
+
+static bool wait_for(volatile uint32_t *what, uint32_t value)
+{
+    for (uint64_t start = tsc(); *what != value;) {
+        if (tsc() - start > 20000000000ull)
+            return false;
+        __asm__ volatile("pause");
+    }
+    return true;
+}
+
+static void handle(struct registers *r)
+{
+    if (r->vector == 2) {
+        behind_sti += r->eip == (uint32_t)after_sti;
+        if (rd(ID) >> 24)
+            nmis++;
+        else
+            here++;
+    } else if (r->vector == 0x44) {
+        done = 1;
+        wr(EOI, 0);
+    } else if (r->vector == 0x45) {
+        __asm__ volatile("lock incl %0" : "+m"(broadcasts));
+        wr(EOI, 0);
+    } else {
+        put("guest: vector ");
+        put_number(r->vector);
+        put("\n");
+        finish(false);
+    }
+}
+
+/* Lets interrupts in before an access that is not as quick as others: the first to a page, or to a device. */
+static void let_in(const char *page)
+{
+    __asm__ volatile("sti\nafter_sti: testb $0, %0\nnop\ncli" : : "m"(*page));
+}
+
+/* Two NMIs, and an interrupt behind the second one, meet at the first CPU. */
+static void meet(void)
+{
+    for (uint32_t n = 1; n <= MEETINGS && wait_for(&turn, 2 * n - 1); n++) {
+        send(0, 0x4400);
+        send(0, 0x4044);
+        turn = 2 * n;
+    }
+}
+
+static void grow(uint32_t own, bool *good)
+{
+    for (uint32_t n = 0; n < 10000; n++) {
+        if (!wait_for(&turn, 2 * n + own)) {
+            *good = false;
+            return;
+        }
+        uint64_t now = tsc();
+        *good &= now >= newest;
+        newest = now;
+        turn = 2 * n + own + 1;
+    }
+}
+
+static bool grew = true;
+
+void ap_main(void)
+{
+    wr(SVR, 0x1ff);
+    alive = 1;
+    for (uint32_t page = 0; work == 0; page++)
+        let_in((const char *)(page & 1 ? APIC + ID : 0x1000000 + page % 0x2000 * 4096));
+    meet();
+    if (wait_for(&work, 2))
+        grow(1, &grew);
+    __asm__ volatile("sti");
+    for (;;)
+        __asm__ volatile("hlt");
+}
+
+static bool nmi_storm(void)
+{
+    for (uint32_t n = 1; n <= NMIS; n++) {
+        send(1, 0x4400);
+        if (!wait_for(&nmis, n))
+            return false;
+    }
+    return behind_sti == 0;
+}
+
+static bool nmi_meetings(void)
+{
+    bool good = true;
+
+    work = 1;
+    __asm__ volatile("sti");
+    for (uint32_t n = 1; n <= MEETINGS; n++) {
+        done = here = 0;
+        turn = 2 * n - 1;
+        send(0, 0x4400);
+        if (!wait_for(&done, 1) || !wait_for(&turn, 2 * n))
+            return false;
+        good &= here == 2;
+    }
+    __asm__ volatile("cli");
+    return good;
+}
+
+static bool broadcast(uint32_t to, uint32_t low)
+{
+    broadcasts = 0;
+    __asm__ volatile("sti");
+    send(to, low);
+    bool good = wait_for(&broadcasts, 2);
+    __asm__ volatile("cli");
+    return good;
+}
+
+static bool said(bool good, const char *what)
+{
+    if (!good) {
+        put("guest: not so: ");
+        put(what);
+        put("\n");
+    }
+    return good;
+}
+
+bool smp_good(void)
+{
+    bool own = true;
+
+    guest_handler = handle;
+    for (char *from = ap_start, *to = (char *)START; from < ap_end; from++, to++)
+        *(volatile char *)to = *from;
+    wr(SVR, 0x1ff);
+    wr(ICR, 0xc4500);
+    wr(ICR, 0xc4600 | START >> 12);
+    if (!said(wait_for(&alive, 1), "a second CPU starts"))
+        return false;
+    if (!said(nmi_storm(), "no NMI right behind STI") || !said(nmi_meetings(), "two NMIs that meet are both taken"))
+        return false;
+    turn = 0;
+    work = 2;
+    grow(0, &own);
+    if (!said(wait_for(&turn, 20000) && own && grew, "the TSC is one"))
+        return false;
+    return said(broadcast(0xff, 0x4045), "a physical broadcast") && said(broadcast(0, 0x84045), "all including oneself");
+}
