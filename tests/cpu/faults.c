@@ -53,6 +53,17 @@ static void test_fetch(void)
     g.ram[0x40ffd] = 0x90;
     ok(done(interp_step(&g.interp)) && g.state->rip == 0x700ffe,
        "a short one at the end of a page does not touch the next");
+    guest_map(&g, 0x7ffffffff000, 0x40000, 3, false);
+    g.state->rip = 0x7fffffffffff;
+    g.ram[0x40fff] = 0x90;
+    ok(done(interp_step(&g.interp)) && g.state->rip == 0x800000000000, "the last byte before the hole");
+    ok(interp_step(&g.interp) == INTERP_FAULT && g.interp.fault.vector == EXCEPTION_GP &&
+           g.interp.fault.code == 0 && g.state->rip == 0x800000000000,
+       "code in it is #GP(0)");
+    g.state->rip = 0x7fffffffffff;
+    g.ram[0x40fff] = 0x8b;
+    ok(interp_step(&g.interp) == INTERP_FAULT && g.interp.fault.vector == EXCEPTION_GP,
+       "so is an instruction that reaches into it");
     guest_map(&g, 0x700000, 0x40000, 3 | 1ull << 63, false);
     g.state->rip = 0x700ff0;
     ok(interp_step(&g.interp) == INTERP_FAULT && g.interp.fault.code == (PF_FETCH | PF_PRESENT),
@@ -338,6 +349,17 @@ static void test_system(void)
     ok(done(guest_step(&g, "48 0f 07")) && g.state->rip == GUEST_CODE + 2 &&
            g.state->cs.sel == 0x23 && g.state->ss.sel == 0x1b && (g.state->ss.attr & CPU_SEG_DPL),
        "sysret");
+    guest_reset(&g, GUEST_LONG, 0);
+    g.state->gdtr.limit = 0xff;
+    g.state->gpr[CPU_RAX] = 0x60;
+    guest_write(&g, GUEST_GDT + 0x60, 8, 0x0000890000000067);
+    guest_write(&g, GUEST_GDT + 0x68, 8, 0x00008000);
+    ok(fault(guest_step(&g, "0f 00 d8"), EXCEPTION_GP, 0x60), "ltr: a base that is not canonical");
+    guest_write(&g, GUEST_GDT + 0x68, 8, 0xffff8000);
+    ok(done(guest_step(&g, "0f 00 d8")) && g.state->tr.base == 0xffff800000000000, "one that is");
+    guest_write(&g, GUEST_GDT + 0x60, 8, 0x0000820000000067);
+    guest_write(&g, GUEST_GDT + 0x68, 8, 0x7fff8000);
+    ok(fault(guest_step(&g, "0f 00 d0"), EXCEPTION_GP, 0x60), "lldt: the same");
     guest_reset(&g, GUEST_LONG, 0);
     g.state->rflags |= RFLAGS_TF;
     ok(guest_step(&g, "90") == INTERP_FAULT && g.interp.fault.vector == EXCEPTION_DB &&

@@ -72,5 +72,6 @@ void test_reset(void);
 void test_events(void);
 void test_random(void);
 void test_platform(void);
+void test_wide(void);
 
 #endif

@@ -8,42 +8,15 @@
  */
 #include "generate.h"
 #include "guest.h"
+#include "long.h"
 
 #define FRAMES 0x1000000u // physical: the arena's 16 frames
-#define ISLAND 0x1200000u // IST 1, the one supervisor page that supervisor code may write
-#define TABLES 0x1400000u
 #define ARENA 0x8000000u // virtual
-#define LAPIC 0xfee00000u
 #define PM_TIMER 0x4008
 #define PM_HZ 3579545u
 
-enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, LARGE = 0x80 };
 #define NX 0x8000000000000000ull
 #define RESERVED 0x0008000000000000ull
-
-enum {
-    CS32 = 8,
-    DATA = 16,
-    CS64 = 24,
-    USER32 = 32 + 3,
-    USER_DATA = 40 + 3,
-    USER64 = 48 + 3,
-    USER16 = 56 + 3,
-    USER_DATA16 = 64 + 3,
-    TSS = 72
-};
-
-struct frame {
-    uint64_t r[15]; // r15 .. r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
-    uint64_t vector, error, rip, cs, rflags, rsp, ss;
-};
-_Static_assert(sizeof(struct frame) == 176, "what long.S pushes");
-
-extern uint64_t long_stack, long_cr3, long_cr3_inside, long_frame, long_data;
-extern char long_entries[], long_call[];
-void long_mode(void);
-void long_run(void);
-int long_event(void);
 
 static uint64_t gdt[11] = {
     0,
@@ -70,11 +43,6 @@ static struct {
 } run;
 
 static uint64_t vectors[256], kinds[GENERATED_KINDS], modes[4], runs, expired;
-
-static volatile uint64_t *table(unsigned n)
-{
-    return (volatile uint64_t *)(TABLES + n * 4096);
-}
 
 static uint32_t any(void)
 {
@@ -178,8 +146,15 @@ static void draw_registers(struct frame *f)
         f->rflags &= ~0x40400ull;
 }
 
-/* Ends the run with 0, else goes on behind the instruction where it stopped. */
+int (*long_handler)(void);
+
 int long_event(void)
+{
+    return long_handler();
+}
+
+/* Ends the run with 0, else goes on behind the instruction where it stopped. */
+static int event(void)
 {
     struct frame *f = (struct frame *)(uint32_t)long_frame;
     uint64_t at = f->rip + (f->cs == USER16 ? run.base : 0) - ARENA;
@@ -321,17 +296,23 @@ static void report(void)
     figure("expired", expired);
 }
 
+void long_setup(void)
+{
+    tables_setup();
+    long_cr3 = long_cr3_inside = TABLES;
+    long_frame = ISLAND + 0x10000 - sizeof(struct frame);
+    descriptors_setup();
+    processor_setup();
+}
+
 void test_random(void)
 {
     uint64_t seconds = option("seconds", 5), passed = 0;
 
     draw.seed = option("seed", 1) * 0x9e3779b97f4a7c15ull | 1;
-    tables_setup();
-    long_cr3 = TABLES;
+    long_setup();
     long_cr3_inside = TABLES + 0x3000;
-    long_frame = ISLAND + 0x10000 - sizeof(struct frame);
-    descriptors_setup();
-    processor_setup();
+    long_handler = event;
     for (uint32_t last = in32(PM_TIMER), now; passed < seconds * PM_HZ; last = now) {
         for (unsigned i = 0; i < 16; i++)
             one_run();

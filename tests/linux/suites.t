@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What public hypervisor test kernels look at (tests/guests/platform.c), on both engines in software; options for such kernels.
+# What public hypervisor test kernels look at (tests/guests/platform.c, wide.c), on both engines in software; options for such kernels.
 # timeout: 120
 . tests/tap.sh
 
@@ -19,6 +19,9 @@ for engine in interpreter recompiler; do
     fi
     is $status 1 "$engine: APIC, NMIs, timers, MSRs, control registers, test device"
     has "$(cat "$log")" '^guest: with the test device' "which is there"
+    grep -E 'not so|figure' "$log" | sed 's/^/# /'
+    run --engine "$engine" --append "test=wide"
+    is $? 1 "$engine: 64-bit supervisor code at the edges, SMAP, CR8"
     grep -E 'not so|figure' "$log" | sed 's/^/# /'
     run --engine "$engine" --cpus 2 --append "test=platform cpus=2"
     is $status 1 "$engine: with two CPUs"

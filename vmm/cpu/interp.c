@@ -107,6 +107,11 @@ void interp_begin(struct interp *c)
     s->gpr[CPU_RSP] = s->rsp;
 }
 
+static bool canonical(uint64_t linear)
+{
+    return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
+}
+
 /* Copies up to 15 bytes of code from one page at `linear`; *got becomes how many. */
 static enum interp_status fetch_part(struct interp *c, uint64_t linear, unsigned limit, uint8_t *to,
                                      unsigned *got)
@@ -115,6 +120,8 @@ static enum interp_status fetch_part(struct interp *c, uint64_t linear, unsigned
              size = limit < room ? limit : room;
     struct access a;
 
+    if (c->mode == 8 && !canonical(linear))
+        return exec_gp0(c);
     TRY(exec_prepare(c, linear, size, WALK_FETCH, &a));
     exec_load_bytes(c, &a, to);
     *got = size;
@@ -202,7 +209,8 @@ static enum interp_status fetch(struct interp *c)
     enum interp_status status = INTERP_DONE;
     uint64_t rip = c->state->rip, linear = c->mode == 8 ? rip : (uint32_t)(c->state->cs.base + rip);
     bool quick =
-        (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16 && (c->mode == 8 || code_room(c) == INSN_MAX);
+        (linear & (PAGE_SIZE - 1)) <= PAGE_SIZE - 16 &&
+        (c->mode == 8 ? canonical(linear) : code_room(c) == INSN_MAX);
 
     if (!quick || !fetch_quickly(c, linear, &status))
         status = fetch_bytes(c, linear);

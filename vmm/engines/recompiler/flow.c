@@ -137,6 +137,17 @@ static void jump_by_table(struct translation *t)
             rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offsetof(struct view, jump_to))));
 }
 
+/*
+ * To an address of the program's choice. The kernel's is noted as what to do again should the
+ * address not be canonical: the fault is the branch's. User code's has the target's address.
+ */
+static void jump_anywhere(struct translation *t, const struct unit *u)
+{
+    if (t->code_size == 8 && !(t->mode & REC_MODE_USER))
+        emit_store_imm(t->e, rm_mem(RSP, AT(offset)), u->offset);
+    jump_by_table(t);
+}
+
 static bool in_page(int32_t offset)
 {
     return offset >= 0 && offset < (int32_t)PAGE_BYTES;
@@ -259,13 +270,13 @@ void flow_end(struct translation *t, const struct unit *u)
         slot = operand_check(t, u, stack_ea(0), word(t), 0);
         emit_op(e, sized(t, 0x8b), R14, slot);
         flow_add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
-        jump_by_table(t);
+        jump_anywhere(t, u);
         break;
     }
     case INSN_JMP_INDIRECT:
         flags_give_up(t, u->live_before);
         load_operand(t, u);
-        jump_by_table(t);
+        jump_anywhere(t, u);
         break;
     case INSN_CALL_INDIRECT:
         flags_give_up(t, u->live_before);
@@ -273,7 +284,7 @@ void flow_end(struct translation *t, const struct unit *u)
         emit_store(e, rm_mem(RSP, AT(value)), R14);
         call(t, u);
         emit_load(e, R14, rm_mem(RSP, AT(value)));
-        jump_by_table(t);
+        jump_anywhere(t, u);
         break;
     case INSN_SYSCALL: system_call(t, u, rec_syscall, (uint32_t)next); break;
     case INSN_SYSRET:  system_call(t, u, rec_sysret, 0); break;

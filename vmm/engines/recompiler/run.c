@@ -383,6 +383,32 @@ static void use_view(struct rec_cpu *cpu)
     __asm__ volatile("wrgsbase %0" : : "r"(cpu->view_base));
 }
 
+/*
+ * A branch of the kernel to an address that is not canonical: what the stack pointer has gone
+ * through is taken back, and the interpreter, which comes next, finds the fault. From the last page
+ * below the hole code may have run on into it.
+ */
+static bool take_branch_back(struct rec_cpu *cpu)
+{
+    struct cpu_state *s = &cpu->state;
+    const struct insn *i = &cpu->vcpu->interp.insn;
+    uint64_t target = s->rip;
+
+    if (cpu->exit != REC_EXIT_LOOKUP || (uint64_t)((int64_t)(target << 16) >> 16) == target ||
+        !(cpu->mode & REC_MODE_64) || (cpu->mode & REC_MODE_USER) || cpu->page == 0x7ffffffff000ull)
+        return false;
+    s->rip = cpu->page + (uint64_t)(int64_t)cpu->offset;
+    if (interp_fetch(vcpu_interp(cpu->vcpu)) != INTERP_DONE || i->map != MAP_1) {
+        s->rip = target;
+        return false;
+    }
+    if (i->opcode == 0xc2 || i->opcode == 0xc3)
+        s->rsp -= 8 + (i->opcode == 0xc2 ? i->imm & 0xffff : 0);
+    else if ((i->modrm >> 3 & 7) == 2) // CALL
+        s->rsp += 8;
+    return true;
+}
+
 static void enter(struct rec_cpu *cpu, const struct block *block)
 {
     struct engine *engine = cpu->engine;
@@ -404,7 +430,7 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
             s->rip = (uint32_t)s->rip;
     }
     /* One that is behind an STI by chance alone is only executed by the interpreter. */
-    s->shadow = cpu->after_sti == (s->rip & (PAGE - 1)) + 1;
+    s->shadow = cpu->after_sti == (s->rip & (PAGE - 1)) + 1 || take_branch_back(cpu);
     cpu->after_sti = 0;
 }
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Supervisor code of 64 bits at the edges: branches to addresses that are not canonical, the end of the lower half, SMAP, CR8. */
+#include "guest.h"
+#include "long.h"
+
+#define CODE 0x2000000u
+#define STACK 0x2010000u
+#define USER_PAGE 0x3000000u
+#define TOP 0x7ffffffff000ull // the last page below the hole, mapped to CODE
+#define HOLE 0x800000000000ull
+#define AWAY 0x1111111111111111ull
+#define INT_81 0xcd, 0x81
+
+static unsigned failed, passed;
+
+static int one_event(void)
+{
+    return 0;
+}
+
+static struct frame *frame(void)
+{
+    return (struct frame *)(uint32_t)long_frame;
+}
+
+/* Runs code at `at`, a linear address of the page at CODE, with RAX and RBX. */
+static void run(uint64_t at, const uint8_t *code, unsigned size, uint64_t rax, uint64_t rbx)
+{
+    struct frame *f = frame();
+
+    for (unsigned i = 0; i < size; i++)
+        *(volatile uint8_t *)(CODE + (uint32_t)(at & 0xfff) + i) = code[i];
+    for (unsigned i = 0; i < 15; i++)
+        f->r[i] = 0;
+    f->r[14] = rax;
+    f->r[11] = rbx;
+    f->rip = at;
+    f->cs = CS64;
+    f->rflags = 2;
+    f->rsp = STACK;
+    f->ss = DATA;
+    long_run();
+}
+
+static void is(const char *what, unsigned vector, uint64_t rip, uint64_t rsp)
+{
+    const struct frame *f = frame();
+    bool good = f->vector == vector && f->rip == rip && f->rsp == rsp;
+
+    passed += good;
+    failed += !good;
+    if (good)
+        return;
+    put("guest: not so: ");
+    put(what);
+    put(": vector ");
+    put_number(f->vector);
+    put(" code ");
+    put_hex(f->error);
+    put(" at ");
+    put_hex(f->rip);
+    put(" stack ");
+    put_hex(f->rsp);
+    put("\n");
+}
+
+#define RUN(at, rax, rbx, ...)                                   \
+    do {                                                         \
+        static const uint8_t code_[] = {__VA_ARGS__};            \
+        run(at, code_, sizeof code_, rax, rbx);                  \
+    } while (0)
+
+static void branches(void)
+{
+    for (unsigned times = 0; times < 3; times++) { // translated code too
+        RUN(CODE, AWAY, 0, 0x90, 0xff, 0xe0);
+        is("JMP: #GP of the branch", 13, CODE + 1, STACK);
+        RUN(CODE, AWAY, 0, 0x90, 0xff, 0xd0);
+        is("CALL: #GP of the branch, nothing pushed", 13, CODE + 1, STACK);
+        RUN(CODE, AWAY, 0, 0x50, 0xc3);
+        is("RET: #GP of the branch, nothing popped", 13, CODE + 1, STACK - 8);
+        RUN(CODE, AWAY, 0, 0x50, 0x90, 0xc2, 0x10, 0x00);
+        is("RET 16: the same", 13, CODE + 2, STACK - 8);
+        RUN(CODE, AWAY, 0, 0x6a, DATA, 0x54, 0x9c, 0x6a, CS64, 0x50, 0x48, 0xcf);
+        is("IRETQ: the same", 13, CODE + 7, STACK - 40);
+        RUN(CODE, CODE + 0x80, 0, 0x90, 0xff, 0xe0);
+        is("a branch to where it is all right", 0x81, CODE + 0x82, STACK);
+    }
+}
+
+static void edge(void)
+{
+    RUN(TOP + 0xfff, 0, 0, 0x90);
+    is("code that runs into the hole", 13, HOLE, STACK);
+    RUN(TOP + 0xffd, ~0ull, 0, 0x0f, 0x01, 0xc1);
+    is("VMCALL before the hole", frame()->rip == HOLE ? 13 : 6, frame()->rip == HOLE ? HOLE : TOP + 0xffd, STACK);
+    RUN(TOP + 0xffd, 0, 0, 0x0f, 0x01, 0xfd);
+    is("RDPRU there: #UD", 6, TOP + 0xffd, STACK);
+}
+
+static void set_cr4(uint32_t bit, bool on)
+{
+    uint32_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    cr4 = on ? cr4 | bit : cr4 & ~bit;
+    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+}
+
+static void smap(void)
+{
+    uint32_t leaf = 7, ebx, ecx = 0, edx;
+
+    __asm__("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (!(ebx & 1u << 20))
+        return;
+    set_cr4(1u << 21, true);
+    for (unsigned times = 0; times < 3; times++) {
+        RUN(CODE, 0, USER_PAGE, 0x0f, 0x01, 0xca, 0x8a, 0x03, INT_81);
+        is("CLAC, read of a user page", 14, CODE + 3, STACK);
+        RUN(CODE, 0, USER_PAGE, 0x0f, 0x01, 0xcb, 0x8a, 0x03, 0x88, 0x03, INT_81);
+        is("STAC, read and write", 0x81, CODE + 9, STACK);
+        RUN(CODE, 0, USER_PAGE, 0x0f, 0x01, 0xcb, 0x8a, 0x03, 0x0f, 0x01, 0xca, 0x88, 0x03, INT_81);
+        is("and CLAC, write", 14, CODE + 8, STACK);
+        RUN(CODE, 0x40002, USER_PAGE, 0x50, 0x9d, 0x8a, 0x03, INT_81);
+        is("POPF with AC, read", 0x81, CODE + 6, STACK);
+        RUN(CODE, 0x40002, USER_PAGE, 0x6a, DATA, 0x68, 0x00, 0x00, 0x01, 0x02, 0x50, 0x6a, CS64, 0x68, 0x80, 0x00, 0x00, 0x02, 0x48, 0xcf);
+        is("IRETQ with AC", 0x81, CODE + 0x82, STACK);
+    }
+    set_cr4(1u << 21, false);
+}
+
+static void cr8(void)
+{
+    RUN(CODE, 16, 0, 0x44, 0x0f, 0x22, 0xc0, INT_81);
+    is("CR8 has four bits", 13, CODE, STACK);
+    RUN(CODE, 5, 0, 0x44, 0x0f, 0x22, 0xc0, 0x44, 0x0f, 0x20, 0xc3, 0x31, 0xc9, 0x44, 0x0f, 0x22, 0xc1, INT_81);
+    is("CR8 is written", 0x81, CODE + 16, STACK);
+    passed += frame()->r[11] == 5;
+    failed += frame()->r[11] != 5;
+}
+
+void test_wide(void)
+{
+    long_setup();
+    long_handler = one_event;
+    table(0)[0] |= U;
+    table(1)[0] |= U;
+    table(2)[USER_PAGE >> 21] |= U;
+    table(0)[255] = (TABLES + 0x8000) | P | W;
+    table(8)[511] = (TABLES + 0x9000) | P | W;
+    table(9)[511] = (TABLES + 0xa000) | P | W;
+    table(10)[511] = CODE | P | W;
+    *(volatile uint16_t *)(CODE + 0x80) = 0x81cd;
+    branches();
+    edge();
+    smap();
+    cr8();
+    figure("checks", passed);
+    figure("failed", failed);
+    if (failed)
+        finish(false);
+}
