@@ -6,6 +6,7 @@
 #define CODE 0x2000000u
 #define STACK 0x2010000u
 #define USER_PAGE 0x3000000u
+#define MEMORY 0x2008000u
 #define TOP 0x7ffffffff000ull // the last page below the hole, mapped to CODE
 #define HOLE 0x800000000000ull
 #define AWAY 0x1111111111111111ull
@@ -70,6 +71,15 @@ static void is(const char *what, unsigned vector, uint64_t rip, uint64_t rsp)
         run(at, code_, sizeof code_, rax, rbx);                  \
     } while (0)
 
+static void set_cr4(uint32_t bit, bool on)
+{
+    uint32_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    cr4 = on ? cr4 | bit : cr4 & ~bit;
+    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+}
+
 static void branches(void)
 {
     for (unsigned times = 0; times < 3; times++) { // translated code too
@@ -88,6 +98,68 @@ static void branches(void)
     }
 }
 
+static void put_far(uint32_t at, uint64_t offset)
+{
+    *(volatile uint64_t *)at = offset;
+    *(volatile uint16_t *)(at + 8) = CS64;
+}
+
+static void far_branches(void)
+{
+    put_far(MEMORY, CODE + 0x80);
+    RUN(CODE, 0, MEMORY, 0x48, 0xff, 0x2b);
+    is("a far jump with 64 bits", 0x81, CODE + 0x82, STACK);
+    put_far(MEMORY, CODE + 0x90);
+    RUN(CODE, 0, MEMORY, 0x48, 0xff, 0x1b, INT_81);
+    is("a far call with 64 bits, and back", 0x81, CODE + 5, STACK);
+    put_far(MEMORY, AWAY);
+    RUN(CODE, 0, MEMORY, 0x90, 0x48, 0xff, 0x2b);
+    is("one to an address that is not canonical", 13, CODE + 1, STACK);
+}
+
+static void strings(void)
+{
+    RUN(CODE, 0, 0, 0xfd, 0x66, 0xba, 0x80, 0x00, 0x67, 0x6e, 0xfc, INT_81);
+    is("OUTSB with addresses of 32 bits", 0x81, CODE + 10, STACK);
+    passed += frame()->r[9] == 0xffffffff;
+    failed += frame()->r[9] != 0xffffffff;
+}
+
+/* INVPCID of type `type`; the descriptor. */
+static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
+{
+    *(volatile uint64_t *)MEMORY = pcid;
+    *(volatile uint64_t *)(MEMORY + 8) = address;
+    RUN(CODE, type, MEMORY, 0x66, 0x0f, 0x38, 0x82, 0x03, INT_81);
+}
+
+static void pcids(void)
+{
+    uint32_t leaf = 7, ebx, ecx = 0, edx;
+
+    __asm__("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (!(ebx & 1u << 10))
+        return;
+    invpcid(1, 0, AWAY);
+    is("INVPCID of PCID 0, without PCIDs", 0x81, CODE + 7, STACK);
+    invpcid(1, 1, 0);
+    is("of another: #GP", 13, CODE, STACK);
+    invpcid(0, 0, AWAY);
+    is("of an address that is not canonical: #GP", 13, CODE, STACK);
+    invpcid(4, 0, 0);
+    is("of a type that there is not: #GP", 13, CODE, STACK);
+    invpcid(2, 0x1000, 0);
+    is("with reserved bits: #GP", 13, CODE, STACK);
+    RUN(CODE, TABLES | 1, 0, 0x0f, 0x22, 0xd8, 0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x22, 0xe0, INT_81);
+    is("PCIDs on with bits in CR3: #GP", 13, CODE + 11, STACK);
+    RUN(CODE, TABLES, 0, 0x0f, 0x22, 0xd8, 0x0f, 0x20, 0xe0, 0x0d, 0x00, 0x00, 0x02, 0x00, 0x0f, 0x22, 0xe0, 0x0f, 0x20, 0xc0, 0x0f, 0xba,
+        0xf0, 0x1f, 0x0f, 0x22, 0xc0);
+    is("paging off with PCIDs: #GP", 13, CODE + 21, STACK);
+    invpcid(2, 10, 0);
+    is("INVPCID of all, with PCIDs", 0x81, CODE + 7, STACK);
+    set_cr4(1u << 17, false);
+}
+
 static void edge(void)
 {
     RUN(TOP + 0xfff, 0, 0, 0x90);
@@ -96,15 +168,6 @@ static void edge(void)
     is("VMCALL before the hole", frame()->rip == HOLE ? 13 : 6, frame()->rip == HOLE ? HOLE : TOP + 0xffd, STACK);
     RUN(TOP + 0xffd, 0, 0, 0x0f, 0x01, 0xfd);
     is("RDPRU there: #UD", 6, TOP + 0xffd, STACK);
-}
-
-static void set_cr4(uint32_t bit, bool on)
-{
-    uint32_t cr4;
-
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    cr4 = on ? cr4 | bit : cr4 & ~bit;
-    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
 }
 
 static void smap(void)
@@ -151,9 +214,13 @@ void test_wide(void)
     table(8)[511] = (TABLES + 0x9000) | P | W;
     table(9)[511] = (TABLES + 0xa000) | P | W;
     table(10)[511] = CODE | P | W;
-    *(volatile uint16_t *)(CODE + 0x80) = 0x81cd;
+    *(volatile uint16_t *)(CODE + 0x80) = 0x81cd; // INT 81h
+    *(volatile uint16_t *)(CODE + 0x90) = 0xcb48; // RETFQ
     branches();
+    far_branches();
+    strings();
     edge();
+    pcids();
     smap();
     cr8();
     figure("checks", passed);
