@@ -24,6 +24,7 @@
 #define EXIT_FAR   512u  // and others
 #define THUNKS     1024u // ways between 64- and 32-bit code
 #define ALL_FLAGS  RFLAGS_STATUS
+#define PAGE_FAULT 14u
 
 /* What is special about a handler. */
 enum kind {
@@ -44,16 +45,30 @@ struct arena {
     uint8_t fill[2][DATA_SIZE], before[2][DATA_SIZE], after[2][DATA_SIZE];
 };
 
+/* An exception: of an engine with paging, with its error code and, of a page fault, the address. */
+struct form_fault {
+    unsigned vector; // or NATIVE_NO_FAULT
+    bool has_error;
+    uint64_t error, cr2;
+};
+
 struct test {
     struct arena arena;
     struct cpu_state *state;
-    struct interp interp;
+    /* Runs what form_put() has put from `state`, for one instruction; sets `fault`. */
+    void (*engine)(struct test *t);
+    const char *name; // the engine's
+    bool paging;      // with page faults as on the processor
+    unsigned states[3]; // for each form and operand size: general, vector, each of x87's
+    unsigned length;  // of the instruction
+    struct form_fault fault;
+    unsigned shown_fault; // the processor's, where that is what differs
     uint64_t random;
     unsigned wrong, shown;
     unsigned mode; // code size: 4 or 8
     bool intel;    // the processor
     uint8_t *area; // of XSAVE and the like
-    bool full;     // as many states for vector and x87 forms as for others
+    void *arg;     // the engine's
 };
 
 /* forms_rules.c: the handler of each row; its rule, NULL where it has none. */
@@ -90,5 +105,12 @@ const char *form_difference(struct test *t, unsigned row, const struct rule *rul
                             const struct insn *insn, uint64_t mask);
 void form_explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn,
                   const char *what, const uint64_t *before, uint64_t flags_before);
+
+/* forms_run.c: all forms that have a rule, in code of 4 or 8 bytes; two TAP lines. */
+struct form_counts {
+    unsigned long states;
+    unsigned forms, lacking, other_mode, elsewhere, none, unreached;
+};
+void forms_test(struct test *t, unsigned mode);
 
 #endif

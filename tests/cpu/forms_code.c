@@ -34,7 +34,7 @@ static unsigned encode_vex(const struct test *t, const struct opcode_row *r, boo
 }
 
 bool form_encode(struct test *t, unsigned row, unsigned variant, uint8_t *bytes,
-            struct insn *insn)
+                 struct insn *insn)
 {
     static const uint8_t mandatory[4] = {0, 0x66, 0xf3, 0xf2};
     const struct opcode_row *r = &opcode_rows[row];
@@ -78,7 +78,7 @@ bool form_encode(struct test *t, unsigned row, unsigned variant, uint8_t *bytes,
 }
 
 bool form_adjust(struct test *t, unsigned row, const struct rule *rule, uint8_t *bytes,
-            struct insn *insn)
+                 struct insn *insn)
 {
     unsigned width = opcode_rows[row].imm == IMM_S8 ? 1 : 4;
 
@@ -112,6 +112,7 @@ void form_put(struct test *t, const uint8_t *bytes, unsigned length)
 {
     uint8_t *code = t->arena.code;
 
+    t->length = length;
     memcpy(code, bytes, length);
     native_state.target = (uint64_t)(uintptr_t)code;
     if (t->mode == 8) {

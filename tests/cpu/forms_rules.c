@@ -31,6 +31,7 @@ static const struct rule rules[] = {
     {"lea", PLAIN, 0, 0},
     {"nop", PLAIN, 0, 0},
     {"mfence", PLAIN, 0, 0},
+    {"clflush", PLAIN, 0, 0},
     {"xchg", PLAIN, 0, 0},
     {"xadd", PLAIN, 0, 0},
     {"cmpxchg", PLAIN, 0, 0},
@@ -199,6 +200,8 @@ bool form_on_host(const char *handler, unsigned map, unsigned opcode)
     __get_cpuid(0x80000001, &a, &b, &c81, &d);
     if (!strcmp(handler, "adcx") || !strcmp(handler, "adox"))
         return b7 & bit_ADX;
+    if (!strcmp(handler, "clflush"))
+        return (b7 & bit_CLFLUSHOPT) && (b7 & bit_CLWB);
     if (!strcmp(handler, "tzcnt"))
         return b7 & bit_BMI;
     if (!strcmp(handler, "lzcnt"))

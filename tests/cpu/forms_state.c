@@ -59,6 +59,33 @@ static uint64_t put_area(struct test *t, const struct insn *insn)
     return (uint64_t)(uintptr_t)area + (x >> 44 & 15 ? 0 : 8);
 }
 
+/* FLDENV, FNSTENV, FRSTOR, FNSAVE: accesses in an order of the processor's own. */
+static bool is_environment(const struct rule *rule, const struct insn *insn)
+{
+    return rule->kind == X87 && (insn->opcode == 0xd9 || insn->opcode == 0xdd) &&
+           (insn->modrm & 0x28) == 0x20;
+}
+
+/*
+ * An operand that faults, or all but does: across the end of the data page, behind which there is
+ * nothing, or across its beginning, before which there is a page that can only be read.
+ */
+static bool put_at_edge(struct test *t, const struct rule *rule, const struct insn *insn,
+                        uint64_t *where)
+{
+    uint64_t data = (uint64_t)(uintptr_t)t->arena.data;
+
+    if (!t->paging || random_below(&t->random, 16) || rule->kind == XSTATE ||
+        (rule->kind >= STRING && rule->kind < VECTOR) ||
+        (opcode_rows[insn->op].properties & P_VSIB) || is_environment(rule, insn))
+        return false;
+    if (random_below(&t->random, 2))
+        *where = data + DATA_SIZE - random_below(&t->random, 40);
+    else
+        *where = data - random_below(&t->random, 40);
+    return true;
+}
+
 /* Registers, flags and memory for the form; false if this encoding cannot be tried. */
 bool form_prepare(struct test *t, const struct rule *rule, const struct insn *insn)
 {
@@ -68,6 +95,7 @@ bool form_prepare(struct test *t, const struct rule *rule, const struct insn *in
     bool vector = rule->kind == VECTOR || rule->kind == FLOAT;
     bool aligned = rule->skip16 || random_below(&t->random, vector ? 16 : 4) != 0;
     uint64_t where = data + 1024 + random_below(&t->random, 2048);
+    bool edge;
 
     if (aligned)
         where &= ~31ull;
@@ -116,13 +144,14 @@ bool form_prepare(struct test *t, const struct rule *rule, const struct insn *in
                                             : (uint64_t)(uintptr_t)a->code + EXIT_FAR;
 
         memcpy(a->stack + 2048, &image, 8);
-        if (rule->kind == CALL)
+        if (rule->kind == CALL && !insn->memory)
             gpr[insn->rm] = image;
     }
     if (!insn->memory)
         return rule->kind != CALL || insn->rm != CPU_RSP;
     if (insn->reg == CPU_RSP && rule->kind != PLAIN && rule->kind != BIT && rule->kind < VECTOR)
         return false;
+    edge = put_at_edge(t, rule, insn, &where);
     if (where == 0 || !place(t, insn, where))
         return false;
     if (rule->kind == CALL) {
@@ -138,7 +167,7 @@ bool form_prepare(struct test *t, const struct rule *rule, const struct insn *in
         gpr[insn->reg] = (uint64_t)(int16_t)gpr[insn->reg];
     }
     /* cmpxchg should succeed now and then */
-    if (!strncmp(rule->handler, "cmpxchg", 7) && random_below(&t->random, 2) &&
+    if (!edge && !strncmp(rule->handler, "cmpxchg", 7) && random_below(&t->random, 2) &&
         insn->base != CPU_RAX && insn->index != CPU_RAX && insn->base != CPU_RDX &&
         insn->index != CPU_RDX) {
         memcpy(&gpr[CPU_RAX], (uint8_t *)(uintptr_t)where, 8);
@@ -210,7 +239,7 @@ void form_set_state(struct test *t)
  * after no iteration: other processors start with zeros there.
  */
 void form_clear_upper_halves(const struct test *t, const struct rule *rule,
-                        const struct insn *insn)
+                             const struct insn *insn)
 {
     bool open = !strcmp(rule->handler, "cmpxchg") || (rule->kind == STRING && insn->addrsize == 4);
 

@@ -12,3 +12,9 @@ $(eval $(call program,differential-guest,tests/cpu/differential.c $(wildcard tes
 $(foreach t,mmio walk faults gates vector avx deliver tlb fuzz,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
 $(call cpu-unit-test,atomic,-pthread,tests/cpu/guest.c)
 $(call cpu-unit-test,disasm,-lZydis)
+
+# The engines of a VM process, which need more of it.
+cpu-engine-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c tests/cpu/machine.c $(2) tests/vmm/fake_host.c tests/unit/tap.c,\
+    linux vmmengines vmm vmmboot vmmcpu g,hosts/linux vmm lib tests/cpu tests/vmm tests/unit))
+
+$(call cpu-engine-test,engines,$(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c)

@@ -84,6 +84,7 @@ __asm__(
 
 static volatile sig_atomic_t running;
 static volatile unsigned fault;
+static struct sigaction others[SIGSYS + 1]; // by signal
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
@@ -93,14 +94,20 @@ static void on_signal(int number, siginfo_t *info, void *context)
     };
     greg_t *gregs = ((ucontext_t *)context)->uc_mcontext.gregs;
 
-    (void)info;
     if (!running) {
-        signal(number, SIG_DFL);
+        const struct sigaction *other = &others[number];
+
+        if (other->sa_flags & SA_SIGINFO)
+            other->sa_sigaction(number, info, context);
+        else
+            signal(number, SIG_DFL);
         return;
     }
     for (unsigned i = 0; i < 16; i++)
         native_state.gpr[i] = (uint64_t)gregs[order[i]];
     native_state.rflags = (uint64_t)gregs[REG_EFL];
+    native_state.error = (uint64_t)gregs[REG_ERR];
+    native_state.cr2 = (uint64_t)gregs[REG_CR2];
     fault = (unsigned)gregs[REG_TRAPNO];
     gregs[REG_RIP] = (greg_t)(uintptr_t)native_leave;
     gregs[REG_RSP] = (greg_t)native_state.host_rsp;
@@ -142,7 +149,7 @@ void native_init(void)
 
     sigaltstack(&stack, NULL);
     for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &action, NULL);
+        sigaction(signals[i], &action, &others[signals[i]]);
 }
 
 void native_put_exit(uint8_t *code, unsigned which)

@@ -2,7 +2,8 @@
 /*
  * Runs one instruction on the processor of this machine, in 64-bit user mode, with all general
  * registers (RSP too), flags and, if wanted, the vector registers given. One thread only. The code
- * must end in the jump that native_put_exit() writes.
+ * must end in the jump that native_put_exit() writes. Signals of its kind that come at other times
+ * go to the handlers that were there before native_init().
  */
 #ifndef TESTS_CPU_NATIVE_H
 #define TESTS_CPU_NATIVE_H
@@ -21,7 +22,8 @@ struct native_state {
     uint64_t host_rsp;
     uint64_t exit;   // which exit was taken: 0 or 1
     uint64_t vectors; // XSAVE components to load and save, 0 none
-    uint64_t pad[3];
+    uint64_t error, cr2; // of an exception, as Linux tells them
+    uint64_t pad;
     uint8_t  xsave[4096] __attribute__((aligned(64)));
 };
 _Static_assert(offsetof(struct native_state, xsave) == 192, "known to the assembly");

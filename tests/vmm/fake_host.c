@@ -126,6 +126,10 @@ void host_mutex_unlock(struct host_mutex *mutex)
     mutex->host->locks_held--;
 }
 
+void host_yield(void)
+{
+}
+
 struct host_event *host_event_create(struct host *host)
 {
     struct host_event *event = keep(host, sizeof(*event));

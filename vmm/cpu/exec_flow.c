@@ -215,8 +215,10 @@ enum interp_status exec_bound(struct interp *c)
     int64_t index = (int64_t)alu_extend(exec_get_reg(c, c->insn.reg, size), size);
 
     TRY(exec_read(c, c->insn.segment, address, size, &low));
+    if (index < (int64_t)alu_extend(low, size))
+        return exec_fault(c, EXCEPTION_BR);
     TRY(exec_read(c, c->insn.segment, (address + size) & alu_mask(c->insn.addrsize), size, &high));
-    if (index < (int64_t)alu_extend(low, size) || index > (int64_t)alu_extend(high, size))
+    if (index > (int64_t)alu_extend(high, size))
         return exec_fault(c, EXCEPTION_BR);
     return INTERP_DONE;
 }

@@ -63,6 +63,14 @@ enum interp_status exec_mfence(struct interp *c)
     return INTERP_DONE;
 }
 
+/* CLFLUSH, CLFLUSHOPT, CLWB: there is no cache here, but the byte has to be one that can be read. */
+enum interp_status exec_clflush(struct interp *c)
+{
+    struct access a;
+
+    return exec_access(c, c->insn.segment, exec_address(c), 1, 0, &a);
+}
+
 /* Operand 0 = fn(operand 0, operand 1). */
 static enum interp_status binary(struct interp *c, alu_fn *fn)
 {
