@@ -134,9 +134,14 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
         return cpu->stack_page[is_user(cpu)].addend; // one of several stacks
     if (linear - page + REC_ACCESS_SIZE(kind) > PAGE)
         return fill_two(cpu, linear, kind);
-    host = enter_page(cpu, linear, kind, &gpa);
-    if (!host)
-        return REC_REFUSED;
+    if (view_recall(cpu->view, linear, kind & (REC_ACCESS_WRITE | REC_ACCESS_WRITTEN))) {
+        gpa = 0; // it is writable if that matters
+        host = (uint8_t *)(uintptr_t)cpu->view->host[view_index(linear)];
+    } else {
+        host = enter_page(cpu, linear, kind, &gpa);
+        if (!host)
+            return REC_REFUSED;
+    }
     if ((kind & REC_ACCESS_STACK) && !enter_stack(cpu, page) && (kind & REC_ACCESS_SHARED)) {
         cpu->split = REC_SPLIT_LOOP; // the group would look for it there
         return REC_REFUSED;

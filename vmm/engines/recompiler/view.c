@@ -65,6 +65,14 @@ void view_flush_jumps(struct view *view)
     clear(view->jump_pages);
 }
 
+/* Where a page is kept that has been driven out of its entry. */
+static unsigned driven_index(uint64_t page)
+{
+    uint64_t number = page >> 12;
+
+    return VIEW_ENTRIES + ((number ^ number >> 11 ^ number >> 22) & (VIEW_DRIVEN - 1));
+}
+
 static void forget(struct view *view, unsigned n)
 {
     view->read[n] = view->write[n] = view_empty(n);
@@ -74,7 +82,7 @@ static void forget(struct view *view, unsigned n)
 static void forget_used(struct view *view, bool global)
 {
     if (view->used_count[global] > VIEW_USED)
-        for (unsigned i = 0; i < VIEW_ENTRIES; i++) {
+        for (unsigned i = 0; i < VIEW_ALL; i++) {
             if (view->global[i] == global)
                 forget(view, i);
         }
@@ -133,39 +141,80 @@ void view_flush_page(struct view *view, uint64_t linear)
         view_flush(view);
         return;
     }
-    if (view->read[n] == page || view->write[n] == page)
+    if (view->read[n] == page)
         forget(view, n);
+    if (view->read[driven_index(page)] == page)
+        forget(view, driven_index(page));
     flush_jumps_to(view, linear >> 12);
 }
 
 void view_unwrite(struct view *view, uint64_t host)
 {
-    for (unsigned i = 0; i < VIEW_ENTRIES; i++)
+    for (unsigned i = 0; i < VIEW_ALL; i++)
         if (view->write[i] != view_empty(i) && view->host[i] == host)
             view->write[i] = view_empty(i);
 }
 
-void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
-                unsigned page_bits)
+static void note_use(struct view *view, unsigned n)
 {
-    uint64_t page = linear & ~(PAGE - 1);
-    unsigned n = view_index(linear);
+    bool global = view->global[n];
 
     if (view->used_count[global] < VIEW_USED)
         view->used[global][view->used_count[global]] = (uint16_t)n;
     if (view->used_count[global] <= VIEW_USED)
         view->used_count[global]++;
+}
+
+static void move(struct view *view, unsigned to, uint64_t read, uint64_t write, uint64_t host, bool global)
+{
+    view->read[to] = read;
+    view->write[to] = write == read ? write : view_empty(to);
+    view->host[to] = host;
+    view->addend[to] = host - read;
+    view->global[to] = global;
+    note_use(view, to);
+}
+
+/* The page in entry n has to go: to where it is found again. */
+static void drive_out(struct view *view, unsigned n)
+{
+    if (view->read[n] != view_empty(n))
+        move(view, driven_index(view->read[n]), view->read[n], view->write[n], view->host[n],
+             view->global[n]);
+}
+
+bool view_recall(struct view *view, uint64_t linear, bool write)
+{
+    uint64_t page = linear & ~(PAGE - 1);
+    unsigned n = view_index(linear), from = driven_index(page);
+    uint64_t tag = view->write[from], host = view->host[from];
+    bool global = view->global[from];
+
+    if (view->read[from] != page || (write && tag != page))
+        return false;
+    forget(view, from);
+    drive_out(view, n);
+    move(view, n, page, tag, host, global);
+    return true;
+}
+
+void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
+                unsigned page_bits)
+{
+    uint64_t page = linear & ~(PAGE - 1), address = (uint64_t)(uintptr_t)host;
+    unsigned n = view_index(linear);
+    bool same = view->read[n] == page && view->host[n] == address;
+
+    if (!same) {
+        if (view->read[n] != page)
+            drive_out(view, n);
+        if (view->read[driven_index(page)] == page)
+            forget(view, driven_index(page)); // there is one entry for a page
+    }
+    move(view, n, page, write || (same && view->write[n] == page) ? page : 0, address, global);
     view->low |= !(linear >> 63);
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
-    if (view->read[n] != page || view->host[n] != (uint64_t)(uintptr_t)host)
-        view->write[n] = view_empty(n); // that of another page
-    view->read[n] = page;
-    view->host[n] = (uint64_t)(uintptr_t)host;
-    view->addend[n] = (uint64_t)(uintptr_t)host - page;
-    view->global[n] = global;
-    if (write)
-        view->write[n] = page;
 }
 
 void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_t code,

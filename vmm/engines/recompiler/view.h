@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #define VIEW_ENTRIES 4096u // powers of two
+#define VIEW_DRIVEN  2048u
+#define VIEW_ALL     (VIEW_ENTRIES + VIEW_DRIVEN)
 #define VIEW_JUMPS   4096u
 #define VIEW_SECOND  8192u
 #define VIEW_USED    512u
@@ -26,14 +28,15 @@
 
 /*
  * The TLB is in columns, by view_index(). Tags are linear page addresses; in empty entries one that
- * belongs elsewhere, so that no address of this entry is within a page's length behind it.
+ * belongs elsewhere, so that no address of this entry is within a page's length behind it. What
+ * another page has driven out is in the entries from VIEW_ENTRIES on, for view_recall().
  */
 struct view {
-    uint64_t read[VIEW_ENTRIES];   // tag: readable
-    uint64_t write[VIEW_ENTRIES];  // tag: writable, neither code nor anything else that is watched
-    uint64_t addend[VIEW_ENTRIES]; // host address - linear address
-    uint64_t host[VIEW_ENTRIES];   // address of the page
-    bool     global[VIEW_ENTRIES]; // survives loads of CR3
+    uint64_t read[VIEW_ALL];   // tag: readable
+    uint64_t write[VIEW_ALL];  // tag: writable, neither code nor anything else that is watched
+    uint64_t addend[VIEW_ALL]; // host address - linear address
+    uint64_t host[VIEW_ALL];   // address of the page
+    bool     global[VIEW_ALL]; // survives loads of CR3
     /*
      * Where jumps lead. The first VIEW_JUMPS entries are by low bits of the address, and it is the
      * block there that looks at the tag; what another has driven out of these is in those behind,
@@ -65,7 +68,7 @@ static inline unsigned view_index(uint64_t linear)
 
 static inline uint64_t view_empty(unsigned index)
 {
-    return (uint64_t)(index ^ VIEW_ENTRIES / 2) << 12;
+    return index < VIEW_ENTRIES ? (uint64_t)(index ^ VIEW_ENTRIES / 2) << 12 : VIEW_NO_TAG;
 }
 
 /* Index of the other place for a jump. */
@@ -84,6 +87,8 @@ void view_flush_page(struct view *view, uint64_t linear);
 /* Pages may be written to no longer without being noticed: host page `host`. */
 void view_unwrite(struct view *view, uint64_t host);
 
+/* Puts the page back that another has driven out of its entry. False: it has no such tag. */
+bool view_recall(struct view *view, uint64_t linear, bool write);
 /* host: of the page. page_bits: of the translation. */
 void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, bool global,
                 unsigned page_bits);
