@@ -427,7 +427,7 @@ static bool fixed(const struct unit *u)
     unsigned op = u->insn.opcode;
 
     if (u->insn.map == MAP_1)
-        return (op < 0x40 && (op & 6) == 4) || op == 0x98 || op == 0x99 || op == 0x9e ||
+        return (op < 0x40 && (op & 6) == 4) || op == 0x98 || op == 0x99 || op == 0x9b || op == 0x9e ||
                op == 0x9f || op == 0xa8 || op == 0xa9 || op == 0xf5 || op == 0xf8 || op == 0xf9;
     return (u->insn.map == MAP_0F || u->insn.map == MAP_V1) && op == 0x77;
 }

@@ -99,7 +99,7 @@ static void one_byte(struct effects *e, const struct insn *i)
             flags(e, 0, NOT_C);
         }
         break;
-    case 0xd8 ... 0xdf: e->kind = COPY_X87; e->traps = true; break;
+    case 0x9b: case 0xd8 ... 0xdf: e->kind = COPY_X87; e->traps = true; break;
     default: break;
     }
 }

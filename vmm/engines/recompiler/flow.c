@@ -289,6 +289,10 @@ void flow_end(struct translation *t, const struct unit *u)
     case INSN_SYSCALL: system_call(t, u, rec_syscall, (uint32_t)next); break;
     case INSN_SYSRET:  system_call(t, u, rec_sysret, 0); break;
     case INSN_IRET:    system_call(t, u, rec_iret, 0); break;
+    case INSN_WRITE_CR3:
+        system_call(t, u, rec_write_cr3, (uint32_t)next | (u->insn.rm & 15u) << 16);
+        break;
+    case INSN_INVLPG:  system_call_at(t, u, rec_invlpg, (uint32_t)next); break;
     default:
         flow_interpret(t, u->offset);
         break;

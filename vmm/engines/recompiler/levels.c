@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between user code and the kernel without the dispatcher: SYSCALL, SYSRET and IRET of 64-bit code
- * as operating systems use them. What is unusual is left to the interpreter.
+ * Between levels and address spaces without the dispatcher: SYSCALL, SYSRET, IRET, loads of CR3 and
+ * INVLPG in 64-bit code as operating systems use them. What is unusual is left to the interpreter.
  */
+#include "vmm/engines/recompiler/memory.h"
 #include "vmm/engines/recompiler/run.h"
 #include "vmm/engines/recompiler/translate.h"
 
@@ -56,6 +57,33 @@ uint64_t rec_sysret(struct rec_cpu *cpu)
     set_flat(&s->ss, selector + 8, FLAT_DATA | FLAT_USER);
     s->rip = s->gpr[CPU_RCX];
     return run_elsewhere(cpu, (s->gpr[CPU_R11] & SYSRET_FLAGS) | RFLAGS_1);
+}
+
+/* MOV to CR3. What follows is fetched by the new tables. */
+uint64_t rec_write_cr3(struct rec_cpu *cpu)
+{
+    struct cpu_state *s = &cpu->state;
+    unsigned reg = cpu->argument >> 16;
+    uint64_t value = reg == CPU_RSP ? s->rsp : s->gpr[reg], cr3 = value;
+
+    if (s->cr4 & CR4_PCIDE)
+        cr3 &= ~(1ull << 63);
+    if (!(s->efer & EFER_LMA) || cr3 >> vcpu_interp(cpu->vcpu)->physical_bits || cpu->engine->lockstep)
+        return rec_give_up(cpu);
+    s->cr3 = cpu->cr3 = cpu->walk.cr3 = cr3;
+    s->rip = cpu->page + (cpu->argument & 0xffff);
+    memory_loaded_cr3(cpu, value);
+    return run_elsewhere(cpu, run_rflags(cpu));
+}
+
+/* INVLPG of cpu->address. */
+uint64_t rec_invlpg(struct rec_cpu *cpu)
+{
+    if (cpu->engine->lockstep)
+        return rec_give_up(cpu);
+    cpu->state.rip = cpu->page + cpu->argument;
+    memory_flush_page(cpu, cpu->address);
+    return run_elsewhere(cpu, run_rflags(cpu));
 }
 
 /* Eight-byte words of the guest's that lie in one page of RAM. NULL: the interpreter has to look. */

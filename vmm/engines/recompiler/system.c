@@ -140,6 +140,16 @@ void system_call(struct translation *t, const struct unit *u, rec_helper *helper
     emit_call(e, t->blocks->stubs.helper);
 }
 
+void system_call_at(struct translation *t, const struct unit *u, rec_helper *helper,
+                    uint32_t argument)
+{
+    flags_to_memory(t);
+    flags_give_up(t, FLAG_ALL);
+    operand_address(t, operand_ea(t, u));
+    emit_store(t->e, rm_mem(RSP, AT(address)), R14);
+    system_call(t, u, helper, argument);
+}
+
 /* The whole operation in one word for rec_string(). */
 static uint32_t string_argument(const struct unit *u)
 {
@@ -167,11 +177,12 @@ static void read_segment(struct translation *t, const struct unit *u)
         emit_store(e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
 }
 
-static void read_cr2(struct translation *t, const struct unit *u)
+static void read_cr(struct translation *t, const struct unit *u)
 {
+    static const int32_t at[] = {AT(state.cr0), 0, AT(state.cr2), AT(state.cr3), AT(state.cr4)};
     unsigned to = u->insn.rm;
 
-    emit_load(t->e, R14, rm_mem(RSP, AT(state.cr2)));
+    emit_load(t->e, R14, rm_mem(RSP, at[u->insn.reg]));
     emit_store(t->e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
 }
 
@@ -223,7 +234,9 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_STRING: system_call(t, u, rec_string, string_argument(u)); break;
     case INSN_FENCE:  fence(t, u); break;
     case INSN_READ_SEGMENT: read_segment(t, u); break;
-    case INSN_READ_CR2: read_cr2(t, u); break;
+    case INSN_READ_CR: read_cr(t, u); break;
+    case INSN_XSAVE:  system_call_at(t, u, rec_xsave, (u->insn.modrm >> 3 & 7) == 6); break;
+    case INSN_XRSTOR: system_call_at(t, u, rec_xrstor, 0); break;
     case INSN_BASE:   base(t, u); break;
     case INSN_RDTSC:  system_call(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
     default:          break;

@@ -75,10 +75,17 @@ static enum insn_class class_by_opcode(const struct insn *i)
     if (i->map == MAP_0F) {
         if (op >= 0x80 && op <= 0x8f)
             return INSN_JCC;
-        if (op == 0x20 && i->reg == 2)
-            return INSN_READ_CR2;
+        if (op == 0x20 && (i->reg == 0 || (i->reg >= 2 && i->reg <= 4)))
+            return INSN_READ_CR;
+        if (op == 0x22 && i->reg == 3)
+            return INSN_WRITE_CR3;
         if (op == 0xae && !i->memory)
             return class_of_ae(i);
+        if (op == 0xae && (i->modrm >> 3 & 7) >= 4 && (i->modrm >> 3 & 7) <= 6 &&
+            !(i->prefixes & (INSN_REP | INSN_REPNE | INSN_OPSIZE)))
+            return (i->modrm >> 3 & 7) == 5 ? INSN_XRSTOR : INSN_XSAVE;
+        if (op == 0x01 && i->memory && (i->modrm >> 3 & 7) == 7)
+            return INSN_INVLPG;
         if (is_bit_string(i))
             return INSN_BIT;
         if (op == 0x31)
@@ -156,7 +163,11 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
     if (class == INSN_SYSRET || class == INSN_IRET)
         return t->code_size == 8 && i->opsize == 8 && !(t->mode & REC_MODE_USER) ? class
                                                                                 : INSN_INTERPRET;
-    if (class == INSN_READ_CR2)
+    if (class == INSN_XSAVE || class == INSN_XRSTOR)
+        return t->code_size == 8 && i->addrsize == 8 && (t->mode & REC_MODE_AVX) ? class : INSN_INTERPRET;
+    if (class == INSN_WRITE_CR3 || class == INSN_INVLPG)
+        return t->code_size == 8 && i->addrsize == 8 && !(t->mode & REC_MODE_USER) ? class : INSN_INTERPRET;
+    if (class == INSN_READ_CR)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)
         return t->mode & REC_MODE_CLOCK ? class : INSN_INTERPRET;
@@ -373,7 +384,8 @@ static void emit_unit(struct translation *t, const struct unit *u)
         break;
     case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
     case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:
-    case INSN_FENCE: case INSN_READ_SEGMENT: case INSN_READ_CR2: case INSN_BASE:
+    case INSN_FENCE: case INSN_READ_SEGMENT: case INSN_READ_CR: case INSN_BASE: case INSN_XSAVE:
+    case INSN_XRSTOR:
         system_emit(t, u);
         break;
     case INSN_BIT:   copy_bit(t, u); break;

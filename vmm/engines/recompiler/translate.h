@@ -19,11 +19,12 @@
 enum insn_class {
     INSN_COPY, INSN_NOP, INSN_PUSH, INSN_POP, INSN_LEAVE,
     INSN_STRING, INSN_CLI, INSN_STI, INSN_PUSHF, INSN_POPF, INSN_STAC, INSN_CLAC, INSN_SWAPGS,
-    INSN_DF, INSN_RDTSC, INSN_FENCE, INSN_READ_SEGMENT, INSN_READ_CR2, INSN_BASE, INSN_BIT,
+    INSN_DF, INSN_RDTSC, INSN_FENCE, INSN_READ_SEGMENT, INSN_READ_CR, INSN_BASE, INSN_BIT,
+    INSN_XSAVE, INSN_XRSTOR,
     INSN_JCC,
     /* These end a block. */
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_SYSCALL, INSN_SYSRET,
-    INSN_IRET, INSN_INTERPRET,
+    INSN_IRET, INSN_WRITE_CR3, INSN_INVLPG, INSN_INTERPRET,
 };
 
 /*
@@ -155,6 +156,9 @@ void copy_bit(struct translation *t, const struct unit *u);
 void system_emit(struct translation *t, const struct unit *u);
 /* `argument`: for the helper, in cpu->argument. */
 void system_call(struct translation *t, const struct unit *u, rec_helper *helper, uint32_t argument);
+/* The same, with the address of the operand in cpu->address. */
+void system_call_at(struct translation *t, const struct unit *u, rec_helper *helper,
+                    uint32_t argument);
 
 /* helpers.c */
 rec_helper rec_string; // cpu->argument is REC_STRING_*
@@ -169,6 +173,12 @@ rec_helper rec_rdtsc; // argument: RDTSCP
 rec_helper rec_syscall; // cpu->argument is where it returns to, from cpu->page
 rec_helper rec_sysret;
 rec_helper rec_iret;
+rec_helper rec_write_cr3; // argument: the same, and the register above it
+rec_helper rec_invlpg;
+
+/* vectors.c: the operand at cpu->address */
+rec_helper rec_xsave; // argument: 1 if what is in its initial state need not be written
+rec_helper rec_xrstor;
 
 /* flow.c */
 void flow_push(struct translation *t, const struct unit *u);
