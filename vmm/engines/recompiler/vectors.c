@@ -55,10 +55,15 @@ static void put(uint8_t *part[2], unsigned first, const uint8_t *image, unsigned
         bytes_copy(part[1] + (middle - first), image + middle, to - middle);
 }
 
+static uint8_t *header(uint8_t *part[2], unsigned first)
+{
+    return XSAVE_BV < first ? part[0] + XSAVE_BV : part[1] + (XSAVE_BV - first);
+}
+
 uint64_t rec_xsave(struct rec_cpu *cpu)
 {
     uint8_t *image = cpu->state.xsave, *part[2];
-    uint64_t used, none = 0;
+    uint64_t used, others, none = 0;
     uint32_t mask = MXCSR_VALID;
     unsigned first;
 
@@ -78,7 +83,10 @@ uint64_t rec_xsave(struct rec_cpu *cpu)
         put(part, first, image, XSAVE_XMM, XSAVE_XMM + 256);
     if (used & XSTATE_AVX)
         put(part, first, image, XSAVE_YMMH, XSAVE_SIZE);
-    put(part, first, image, XSAVE_BV, XSAVE_BV + 8);
+    /* Bits of other components stay. XSAVE_BV is at the beginning of 64 bytes: not in two pages. */
+    bytes_copy((uint8_t *)&others, header(part, first), sizeof(others));
+    used = get64(image + XSAVE_BV) | (others & ~ALL);
+    bytes_copy(header(part, first), (const uint8_t *)&used, sizeof(used));
     return 0;
 }
 
@@ -95,8 +103,10 @@ uint64_t rec_xrstor(struct rec_cpu *cpu)
         bytes_copy(image + first, part[1], XSAVE_SIZE - first);
     memcpy(&mxcsr, image + XSAVE_MXCSR, sizeof(mxcsr));
     if ((get64(image + XSAVE_BV) & ~ALL) || get64(image + XSAVE_COMP) ||
-        get64(image + XSAVE_COMP + 8) || (mxcsr & ~MXCSR_VALID))
+        get64(image + XSAVE_COMP + 8) || (mxcsr & ~MXCSR_VALID)) {
+        bytes_zero(image + XSAVE_BV, 64); // what XSAVE does not write, and XRSTOR refuses
         return rec_give_up(cpu);
+    }
     bytes_zero(image + XSAVE_COMP, 56);
     bytes_zero(image + XSAVE_FOP, XSAVE_MXCSR - XSAVE_FOP);
     __asm__ volatile("xrstorq %0" : : "m"(cpu->state.xsave), "a"(ALL), "d"(0) : "memory");
