@@ -101,6 +101,28 @@ void clock_timer_set(struct clock *clock, struct clock_timer *timer, uint64_t de
     host_mutex_unlock(clock->lock);
 }
 
+uint64_t clock_timer_deadline(struct clock *clock, const struct clock_timer *timer)
+{
+    uint64_t deadline;
+
+    host_mutex_lock(clock->lock);
+    deadline = timer->deadline;
+    host_mutex_unlock(clock->lock);
+    return deadline;
+}
+
+bool clock_timer_take(struct clock *clock, struct clock_timer *timer)
+{
+    bool due;
+
+    host_mutex_lock(clock->lock);
+    due = timer->deadline <= clock_now(clock) && !clock->paused;
+    if (due)
+        unlink_timer(clock, timer);
+    host_mutex_unlock(clock->lock);
+    return due;
+}
+
 /* Takes the first timer that is due off the list. */
 static struct clock_timer *take_due(struct clock *clock, uint64_t now)
 {

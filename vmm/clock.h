@@ -54,6 +54,13 @@ void clock_timer_init(struct clock_timer *timer, struct host_mutex *lock, void (
 /* Arm, move or (CLOCK_NEVER) disarm. */
 void clock_timer_set(struct clock *clock, struct clock_timer *timer, uint64_t deadline);
 
+/*
+ * When it is armed for, or CLOCK_NEVER; and disarming it if it is due, for somebody who then does its
+ * work. Any thread.
+ */
+uint64_t clock_timer_deadline(struct clock *clock, const struct clock_timer *timer);
+bool clock_timer_take(struct clock *clock, struct clock_timer *timer) VMM_MUST_CHECK;
+
 /* Runs what is due; device thread only. */
 void clock_run(struct clock *clock);
 

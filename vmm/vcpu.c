@@ -241,6 +241,26 @@ static bool absorb(struct vcpu *vcpu)
 }
 
 /*
+ * A timer of its own that is due within `most` ticks is waited for awake: the way by the device
+ * thread takes longer. True: something may have happened.
+ */
+static bool await_timer(struct vcpu *vcpu, uint64_t begin, uint64_t most)
+{
+    const struct clock *clock = &vcpu->vm->clock;
+    uint64_t due = most ? lapic_timer_due(&vcpu->lapic) : CLOCK_NEVER, now = clock_now(clock);
+
+    if (due == CLOCK_NEVER || (due > now && due - now > most))
+        return false;
+    while (clock_now(clock) < due && host_ticks(vcpu->vm->host) - begin <= most) {
+        if (atomic_load_explicit(&vcpu->pending, memory_order_relaxed))
+            return true;
+        __asm__ volatile("pause");
+    }
+    lapic_timer_run(&vcpu->lapic);
+    return atomic_load_explicit(&vcpu->pending, memory_order_relaxed);
+}
+
+/*
  * Waits for a signal: first awake, as long as that has been worth it, then asleep. The time doubles
  * while signals come soon, and is given up when one does not.
  */
@@ -249,6 +269,8 @@ static void wait(struct vcpu *vcpu)
     struct host *host = vcpu->vm->host;
     uint64_t most = host_poll_ticks(host), begin = host_ticks(host);
 
+    if (await_timer(vcpu, begin, most))
+        return;
     if (vcpu->poll)
         do {
             if (atomic_load_explicit(&vcpu->pending, memory_order_relaxed))

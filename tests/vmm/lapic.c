@@ -345,6 +345,15 @@ static void test_deadline(void)
     fake_host_pass(host, &clk, 1);
     is_u64(who(0x82), 1, "on time");
     is_u64(rdmsr(0, MSR_TSC_DEADLINE), 0, "and disarmed");
+    ok(wrmsr(0, MSR_TSC_DEADLINE, tsc + 30000) && lapic_timer_due(&apic[0]) == clock_now(&clk) + 20000,
+       "when it is due");
+    lapic_timer_run(&apic[0]);
+    is_u64(who(0x82), 0, "not before that");
+    host->ticks += 20000; // and the device thread is late
+    lapic_timer_run(&apic[0]);
+    is_u64(who(0x82), 1, "the vCPU itself sees to it");
+    fake_host_pass(host, &clk, 1);
+    ok(who(0x82) == 0 && lapic_timer_due(&apic[0]) == CLOCK_NEVER, "and nobody again");
     ok(wrmsr(0, MSR_TSC_DEADLINE, tsc), "a deadline that has passed");
     is_u64(who(0x82), 1, "at once");
     ok(wrmsr(0, MSR_TSC_DEADLINE, 5), "one before the machine was switched on");

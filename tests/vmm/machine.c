@@ -186,7 +186,7 @@ static void sys_5(struct cpu_state *s)
 }
 static void sys_6(struct cpu_state *s)
 {
-    is_u64(s->gpr[CPU_RAX], (uint64_t)-1000, "a hypercall is not there");
+    is_u64(s->gpr[CPU_RAX], (uint32_t)-1000, "a hypercall is not there, in 32 bits");
     leave(s, EXIT_MWAIT, 0, 0);
 }
 static void sys_7(struct cpu_state *s)

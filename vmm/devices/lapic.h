@@ -115,6 +115,13 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value) VMM_MUST
 /* IA32_TSC_DEADLINE is one of these MSRs; the guest's TSC has moved against the clock. */
 void lapic_set_tsc_skew(struct lapic *lapic, uint64_t skew);
 
+/*
+ * For a vCPU that waits: when its timer is due (the machine's clock; CLOCK_NEVER: it is not armed),
+ * and what the device thread would do when it is.
+ */
+uint64_t lapic_timer_due(struct lapic *lapic);
+void lapic_timer_run(struct lapic *lapic);
+
 /* The vector to deliver now, or -1; then that it is being delivered. */
 int lapic_pending(const struct lapic *lapic);
 void lapic_acknowledge(struct lapic *lapic, uint8_t vector);

@@ -121,6 +121,19 @@ void lapic_timer_fire(void *device)
     lapic_timer_rearm(lapic);
 }
 
+uint64_t lapic_timer_due(struct lapic *lapic)
+{
+    return clock_timer_deadline(lapic->clock, &lapic->timer);
+}
+
+void lapic_timer_run(struct lapic *lapic)
+{
+    host_mutex_lock(lapic->lock);
+    if (clock_timer_take(lapic->clock, &lapic->timer))
+        lapic_timer_fire(lapic);
+    host_mutex_unlock(lapic->lock);
+}
+
 uint32_t lapic_timer_count(struct lapic *lapic)
 {
     uint64_t passed;
