@@ -10,3 +10,6 @@ $(call linux-unit-test,kvm)
 $(call linux-unit-test,sandbox)
 $(call linux-unit-test,terminal)
 $(call linux-unit-test,machine,tests/linux/guest.c)
+
+# A program for a guest (vectors.t).
+$(eval $(call program,vectors-guest,tests/linux/vectors.c,,tests,-static))
