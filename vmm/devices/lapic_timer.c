@@ -86,7 +86,7 @@ void lapic_timer_rearm(struct lapic *lapic)
 {
     uint64_t deadline = next_deadline(lapic);
 
-    if (deadline != lapic->timer.deadline)
+    if (deadline != clock_timer_deadline(lapic->clock, &lapic->timer))
         clock_timer_set(lapic->clock, &lapic->timer, deadline);
 }
 
@@ -98,7 +98,7 @@ void lapic_timer_fire(void *device)
 {
     struct lapic *lapic = device;
 
-    if (lapic->timer.deadline != CLOCK_NEVER)
+    if (clock_timer_deadline(lapic->clock, &lapic->timer) != CLOCK_NEVER)
         return;
     switch (mode(lapic)) {
     case MODE_DEADLINE:

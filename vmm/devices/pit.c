@@ -158,7 +158,7 @@ static void fire(void *device)
     struct pit_counter *c = &pit->counter[0];
     uint64_t t = now(pit);
 
-    if (pit->timer.deadline != CLOCK_NEVER)
+    if (clock_timer_deadline(pit->clock, &pit->timer) != CLOCK_NEVER)
         return;
     sync(c, t);
     if (c->mode != 0)

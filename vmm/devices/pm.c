@@ -37,7 +37,7 @@ static void update(struct pm *pm)
     }
     if ((pm->enable & PM1_TMR) && !(pm->status & PM1_TMR))
         deadline = clock_from_count(pm->clock, (halves + 1) * TIMER_HALF, PM_TIMER_HZ);
-    if (deadline != pm->overflow.deadline)
+    if (deadline != clock_timer_deadline(pm->clock, &pm->overflow))
         clock_timer_set(pm->clock, &pm->overflow, deadline);
     irq_set(&pm->sci, (pm->control & CNT_SCI_EN) && ((pm->status & pm->enable & PM1_ENABLE_BITS) ||
                                                      (pm->gpe_status & pm->gpe_enable)));

@@ -181,7 +181,7 @@ static void schedule(struct rtc *rtc)
             next = at < next ? at : next;
         }
     }
-    if (next != rtc->timer.deadline)
+    if (next != clock_timer_deadline(rtc->clock, &rtc->timer))
         clock_timer_set(rtc->clock, &rtc->timer, next);
 }
 

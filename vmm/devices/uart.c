@@ -88,7 +88,7 @@ static void start_timeout(struct uart *uart)
 
     uart->timeout_pending = 0;
     if (!(uart->fcr & FCR_ENABLE) || !uart->rx_count) {
-        if (uart->timeout.deadline != CLOCK_NEVER)
+        if (clock_timer_deadline(uart->clock, &uart->timeout) != CLOCK_NEVER)
             clock_timer_set(uart->clock, &uart->timeout, CLOCK_NEVER);
         return;
     }
@@ -100,7 +100,7 @@ static void timed_out(void *device)
 {
     struct uart *uart = device;
 
-    if (uart->timeout.deadline != CLOCK_NEVER || !uart->rx_count)
+    if (clock_timer_deadline(uart->clock, &uart->timeout) != CLOCK_NEVER || !uart->rx_count)
         return;
     uart->timeout_pending = 1;
     update(uart);
