@@ -42,9 +42,11 @@ ap_protected:
         mov     %eax, %ds
         mov     %eax, %es
         mov     %eax, %ss
-        mov     $ap_stack_top, %esp
+        mov     0xfee00020, %eax        /* the local APIC's ID, in the upper byte: up to 3 */
+        shr     $10, %eax
+        lea     stack_top(%eax), %esp
         lidt    guest_idtr
-        call    ap_main
+        call    *ap_entry
 
 /* Interrupt entries: vector and error code (0 where the processor pushes none) on the stack, then the common part. */
         .altmacro
@@ -75,9 +77,13 @@ common: pusha
         add     $8, %esp
         iret
 
+        .data
+        .globl  ap_entry
+ap_entry:
+        .long   ap_main
+
         .bss
         .balign 16
         .skip   16384
 stack_top:
-        .skip   16384
-ap_stack_top:
+        .skip   3 * 16384

@@ -68,6 +68,8 @@ struct rec_stack_page {
     uint64_t addend; // host address - linear address
 };
 
+#define REC_WROTE 4u // writes of an instruction that are remembered
+
 struct rec_cpu {
     uint8_t stack[REC_STACK];
     struct cpu_state state; // host RSP points here
@@ -114,6 +116,10 @@ struct rec_cpu {
     uint64_t invlpg;            // the address of the last one
     uint32_t plain;             // REC_MODE_PLAIN: look for such a block next; or 0
     bool     exclusive;         // this vCPU has stopped the others
+    uint32_t wrote_count;       // of what the interpreter writes in this step
+    struct rec_wrote {
+        uint64_t gpa, size;
+    } wrote[REC_WROTE];
     _Atomic uint32_t inside;    // may be in translated code
     _Atomic uint32_t kicked;
     _Atomic uint64_t entries, interpreted, fills;

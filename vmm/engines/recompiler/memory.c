@@ -29,8 +29,12 @@ static bool is_user(const struct rec_cpu *cpu)
 static bool tag_for_writing(struct rec_cpu *cpu, uint64_t gpa)
 {
     struct page *page = blocks_page(cpu->engine->blocks, gpa);
+    uint8_t flags = page ? atomic_load(&page->flags) : PAGE_CODE;
 
-    return page && !(atomic_fetch_or(&page->flags, PAGE_TAGGED) & PAGE_CODE);
+    while (!(flags & PAGE_CODE))
+        if (atomic_compare_exchange_weak(&page->flags, &flags, flags | PAGE_TAGGED))
+            return true;
+    return false;
 }
 
 /* The page that the stack pointer uses, if it can be written to. */

@@ -90,6 +90,7 @@ void run_device_wrote(void *arg, uint64_t gpa, uint64_t size)
 {
     struct engine *engine = arg;
 
+    atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
     for (uint64_t at = gpa & ~(PAGE - 1); at < gpa + size; at += PAGE) {
         struct page *page = blocks_page(engine->blocks, at);
 
@@ -116,9 +117,9 @@ static void go_inside(struct rec_cpu *cpu)
 
 /* --- Written pages --- */
 
-void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t size)
+static void note_write(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
 {
-    struct rec_cpu *cpu = engine->cpu[vcpu];
+    struct engine *engine = cpu->engine;
     struct page *page = blocks_page(engine->blocks, gpa);
 
     if (!page || !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_CODE))
@@ -127,6 +128,34 @@ void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t si
     if (blocks_overlap(engine->blocks, page, gpa & (PAGE - 1), (unsigned)size) ||
         ++page->writes == 0)
         blocks_drop_page(engine->blocks, page);
+}
+
+/*
+ * The interpreter is about to write. What is no code yet may become code before the write is done,
+ * with what was there before: looked at again by written_after(), or nobody else runs meanwhile.
+ */
+void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t size)
+{
+    struct rec_cpu *cpu = engine->cpu[vcpu];
+
+    note_write(cpu, gpa, size);
+    if (engine->blocks->alone || cpu->exclusive)
+        return;
+    if (cpu->wrote_count == REC_WROTE)
+        rec_stop_all(cpu);
+    else
+        cpu->wrote[cpu->wrote_count++] = (struct rec_wrote){gpa, size};
+}
+
+/* The interpreter has written. */
+static void written_after(struct rec_cpu *cpu)
+{
+    if (cpu->wrote_count)
+        atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
+    for (unsigned i = 0; i < cpu->wrote_count; i++)
+        note_write(cpu, cpu->wrote[i].gpa, cpu->wrote[i].size);
+    cpu->wrote_count = 0;
+    rec_resume_all(cpu);
 }
 
 /* --- Mode --- */
@@ -223,9 +252,12 @@ static void look_at_mode(struct rec_cpu *cpu)
 
 /* --- Blocks --- */
 
+/* Not while another vCPU is still taking the tags away. */
 static bool is_code(struct blocks *blocks, uint64_t gpa)
 {
-    return atomic_load(&blocks_page(blocks, gpa)->flags) & PAGE_CODE;
+    unsigned flags = atomic_load(&blocks_page(blocks, gpa)->flags);
+
+    return (flags & (PAGE_CODE | PAGE_TAGGED)) == PAGE_CODE;
 }
 
 /* Makes the page one that may hold code: whoever writes to it is noticed from now on. */
@@ -486,7 +518,7 @@ static bool step(struct rec_cpu *cpu)
     atomic_store_explicit(&cpu->interpreted, cpu->interpreted + 1, memory_order_relaxed);
     cpu->after_store = cpu->engine->blocks->stubs.stored; // a store that trapped has not been made
     status = interp_step(interp);
-    rec_resume_all(cpu); // if it wrote to code
+    written_after(cpu);
     switch (status) {
     case INTERP_DONE:
         cpu->invlpg = interp->insn.map == MAP_0F && interp->insn.opcode == 0x01
@@ -513,7 +545,7 @@ static void deliver(struct rec_cpu *cpu)
     enum interp_status status;
 
     status = interp_deliver(vcpu_interp(vcpu), cpu->state.event);
-    rec_resume_all(cpu);
+    written_after(cpu);
     switch (status) {
     case INTERP_DONE:  cpu->state.event = 0; break;
     case INTERP_FAULT: fault(cpu); break;
@@ -705,6 +737,7 @@ bool run_vcpu(struct engine *engine, unsigned n)
     cpu->state.dirty = 0;
     cpu->exit = REC_EXIT_LOOKUP;
     cpu->view_base = 0;
+    written_after(cpu); // by the vCPU itself, between two runs
     for (;;) {
         if (atomic_load_explicit(&cpu->poll, memory_order_relaxed))
             atomic_store(&cpu->poll, 0); // before the look at what it was for
