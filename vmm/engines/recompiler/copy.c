@@ -181,11 +181,13 @@ static bool exchanges(const struct unit *u)
            (u->insn.map == MAP_0F && (op == 0xc0 || op == 0xc1));
 }
 
-/* The destination is written whole, whatever it was: MOV, MOVZX, MOVSX, IMUL by an immediate. */
+/* The destination is written whole, whatever it was: MOV, MOVZX, MOVSX, IMUL by an immediate, VEX. */
 static bool only_writes(const struct unit *u)
 {
     unsigned op = u->insn.opcode;
 
+    if (u->insn.map >= MAP_V1)
+        return true;
     if (u->insn.opsize < 4)
         return false;
     if (u->insn.map == MAP_0F)
@@ -206,7 +208,8 @@ bool copy_can(const struct unit *u)
         return false;
     if (f.op.vex && !(opcode_rows[i->op].select >> 16 & 0x180))
         return false;
-    if (vvvv_slot && (reg_slot || rm_slot || i->memory))
+    /* Two scratch registers: MULX writes one for each, and an operand in memory needs one. */
+    if (vvvv_slot && reg_slot && (i->memory || f.reg == f.vvvv))
         return false;
     if (high && ((f.reg_n >= 0 && f.reg == CPU_RSP && !is_high(u, f.reg_n, f.reg)) ||
                  (f.rm_is_gpr && f.rm == CPU_RSP && !is_high(u, f.rm_n, f.rm))))
@@ -367,6 +370,12 @@ static void commit(struct translation *t)
     emit_set(e, next, emit_here(e));
 }
 
+/* BLSR and its like; MULX. */
+static bool writes_vvvv(const struct unit *u, const struct form *f)
+{
+    return f->vvvv_n == 0 || is_op(u, MAP_V2, 0xf6);
+}
+
 static void general(struct translation *t, const struct unit *u, struct form *f)
 {
     struct emit *e = t->e;
@@ -375,12 +384,13 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
          rm_loaded = rm_slot && wants_register(u, f);
     unsigned reg = f->reg_n < 0 || is_high(u, f->reg_n, f->reg) ? f->reg : host_reg(f->reg);
     struct rm rm = rm_reg(f->rm_is_gpr && !is_high(u, f->rm_n, f->rm) ? host_reg(f->rm) : f->rm);
+    unsigned vvvv = memory ? R14 : R15; // scratch for it
 
     if (memory) {
         rm = operand_check(t, u, ea_of(t, u), u->effects.size,
                            (u->effects.writes ? REC_ACCESS_WRITE : 0) |
                                (commits(t, u) ? REC_ACCESS_COMMIT : 0));
-        if (reg_slot || needs_flags(u))
+        if (reg_slot || vvvv_slot || needs_flags(u))
             rm = operand_free_r14(t, rm);
         if (is_high(u, f->reg_n, f->reg)) {
             emit_lea(e, R15, rm);
@@ -402,8 +412,9 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
         rm = gpr_slot(f->rm);
     }
     if (vvvv_slot) {
-        emit_load(e, R15, gpr_slot(f->vvvv));
-        f->op.vvvv = R15;
+        if (f->vvvv_n != 0)
+            emit_load(e, vvvv, gpr_slot(f->vvvv));
+        f->op.vvvv = (uint8_t)vvvv;
     } else if (f->vvvv_n >= 0) {
         f->op.vvvv = (uint8_t)host_reg(f->vvvv);
     }
@@ -415,8 +426,8 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
         emit_store(e, gpr_slot(f->reg), R14);
     if (rm_loaded)
         emit_store(e, gpr_slot(f->rm), R15);
-    if (vvvv_slot)
-        emit_store(e, gpr_slot(f->vvvv), R15);
+    if (vvvv_slot && writes_vvvv(u, f))
+        emit_store(e, gpr_slot(f->vvvv), vvvv);
     if (commits(t, u))
         commit(t);
 }
