@@ -2,11 +2,24 @@
 /* C functions that translated code calls: string instructions, and the clock. */
 #include "vmm/engines/recompiler/translate.h"
 
-#define PAGE 4096ull
+#define PAGE   4096ull
+#define PAUSES 256u // some ten microseconds
 
 uint64_t rec_give_up(struct rec_cpu *cpu)
 {
     return cpu->engine->blocks->stubs.interpret;
+}
+
+/*
+ * Another vCPU is waited for. If that takes long, its thread may not be running, for want of a CPU:
+ * this one's is given away.
+ */
+uint64_t rec_pause(struct rec_cpu *cpu)
+{
+    __asm__ volatile("pause");
+    if (++cpu->pauses % PAUSES == 0)
+        host_yield();
+    return 0;
 }
 
 uint64_t rec_rdtsc(struct rec_cpu *cpu)

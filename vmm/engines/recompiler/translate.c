@@ -377,10 +377,8 @@ static void emit_unit(struct translation *t, const struct unit *u)
 {
     switch (u->class) {
     case INSN_NOP:
-        if (u->insn.map == MAP_1 && (u->insn.prefixes & INSN_REP)) {
-            emit_byte(t->e, 0xf3); // pause
-            emit_byte(t->e, 0x90);
-        }
+        if (u->insn.map == MAP_1 && (u->insn.prefixes & INSN_REP) && !t->blocks->alone)
+            system_call(t, u, rec_pause, 0);
         break;
     case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
     case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:

@@ -163,6 +163,7 @@ void system_call_at(struct translation *t, const struct unit *u, rec_helper *hel
 /* helpers.c */
 rec_helper rec_string; // cpu->argument is REC_STRING_*
 rec_helper rec_rdtsc; // argument: RDTSCP
+rec_helper rec_pause;
 #define REC_STRING_SIZE 0x0fu
 #define REC_STRING_MOVS 0x10u // else STOS
 #define REC_STRING_REP  0x20u
