@@ -3,9 +3,12 @@
  * The dispatcher: into translated code, out of it, and the interpreter for what is not translated.
  */
 #include "vmm/engines/recompiler/blocks.h"
+#include "vmm/engines/recompiler/find.h"
 #include "vmm/engines/recompiler/lockstep.h"
 #include "vmm/engines/recompiler/memory.h"
+#include "vmm/engines/recompiler/mode.h"
 #include "vmm/engines/recompiler/run.h"
+#include "vmm/engines/recompiler/stop.h"
 
 #include "vmm/cpu/deliver.h"
 #include "vmm/cpu/xstate.h"
@@ -44,343 +47,6 @@ static void load_vectors(struct rec_cpu *cpu)
     __asm__ volatile("xrstorq %0" : : "m"(s->xsave), "a"(7), "d"(0) : "memory");
     cpu->fpu = true;
     s->valid = CPU_ALL & ~CPU_XSTATE;
-}
-
-/* --- Stopping all --- */
-
-static void stop(struct engine *engine, const struct rec_cpu *self)
-{
-    host_mutex_lock(engine->lock);
-    atomic_store(&engine->stopping, 1);
-    for (unsigned i = 0; i < engine->count; i++) {
-        struct rec_cpu *other = engine->cpu[i];
-
-        if (other == self)
-            continue;
-        atomic_store(&other->poll, 1);
-        while (atomic_load(&other->inside))
-            host_yield();
-    }
-}
-
-static void resume(struct engine *engine)
-{
-    atomic_store(&engine->stopping, 0);
-    host_mutex_unlock(engine->lock);
-}
-
-void rec_stop_all(struct rec_cpu *cpu)
-{
-    if (cpu->exclusive)
-        return;
-    stop(cpu->engine, cpu);
-    cpu->exclusive = true;
-}
-
-void rec_resume_all(struct rec_cpu *cpu)
-{
-    if (!cpu->exclusive)
-        return;
-    cpu->exclusive = false;
-    resume(cpu->engine);
-}
-
-/* A device has written to guest RAM: code that was there is no more. From any thread. */
-void run_device_wrote(void *arg, uint64_t gpa, uint64_t size)
-{
-    struct engine *engine = arg;
-
-    atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
-    for (uint64_t at = gpa & ~(PAGE - 1); at < gpa + size; at += PAGE) {
-        struct page *page = blocks_page(engine->blocks, at);
-
-        if (!page || !(atomic_load(&page->flags) & PAGE_CODE))
-            continue;
-        stop(engine, NULL);
-        blocks_drop_page(engine->blocks, page);
-        resume(engine);
-    }
-}
-
-/* Waits until nobody wants translated code for himself, and is in it. */
-static void go_inside(struct rec_cpu *cpu)
-{
-    for (;;) {
-        atomic_store(&cpu->inside, 1);
-        if (!atomic_load(&cpu->engine->stopping))
-            return;
-        atomic_store(&cpu->inside, 0);
-        host_mutex_lock(cpu->engine->lock);
-        host_mutex_unlock(cpu->engine->lock);
-    }
-}
-
-/* --- Written pages --- */
-
-static void note_write(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
-{
-    struct engine *engine = cpu->engine;
-    struct page *page = blocks_page(engine->blocks, gpa);
-
-    if (!page || !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_CODE))
-        return;
-    rec_stop_all(cpu); // until the instruction is done
-    if (blocks_overlap(engine->blocks, page, gpa & (PAGE - 1), (unsigned)size) ||
-        ++page->writes == 0)
-        blocks_drop_page(engine->blocks, page);
-}
-
-/*
- * The interpreter is about to write. What is no code yet may become code before the write is done,
- * with what was there before: looked at again by written_after(), or nobody else runs meanwhile.
- */
-void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t size)
-{
-    struct rec_cpu *cpu = engine->cpu[vcpu];
-
-    note_write(cpu, gpa, size);
-    if (engine->blocks->alone || cpu->exclusive)
-        return;
-    if (cpu->wrote_count == REC_WROTE)
-        rec_stop_all(cpu);
-    else
-        cpu->wrote[cpu->wrote_count++] = (struct rec_wrote){gpa, size};
-}
-
-/* The interpreter has written. */
-static void written_after(struct rec_cpu *cpu)
-{
-    if (cpu->wrote_count)
-        atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
-    for (unsigned i = 0; i < cpu->wrote_count; i++)
-        note_write(cpu, cpu->wrote[i].gpa, cpu->wrote[i].size);
-    cpu->wrote_count = 0;
-    rec_resume_all(cpu);
-}
-
-/* --- Mode --- */
-
-static bool flat(const struct cpu_segment *s)
-{
-    return s->base == 0 && s->limit == 0xffffffffu && (s->attr & CPU_SEG_P);
-}
-
-static bool flat_data(const struct cpu_segment *s)
-{
-    return flat(s) && (s->attr & 0xe) == 2; // writable, expands up
-}
-
-static bool flat_limit(const struct cpu_segment *s)
-{
-    return s->limit == 0xffffffffu && (s->attr & CPU_SEG_P) && (s->attr & 0xe) == 2;
-}
-
-/* 32-bit code: flat, or not for us. FS and GS may have a base; a null one is never used. */
-static bool flat_code(const struct cpu_state *s)
-{
-    return (s->cr0 & CR0_PE) && (s->cs.attr & CPU_SEG_DB) && (s->ss.attr & CPU_SEG_DB) &&
-           flat(&s->cs) && (s->cs.attr & 2) && flat_data(&s->ss) && flat_data(&s->ds) &&
-           flat_data(&s->es);
-}
-
-static uint32_t mode_of(const struct cpu_state *s)
-{
-    uint32_t mode = 0;
-    bool user = (s->ss.attr & CPU_SEG_DPL) == CPU_SEG_DPL;
-
-    if (!user && (s->ss.attr & CPU_SEG_DPL) && (s->cr0 & CR0_PE))
-        return REC_MODE_NONE; // neither user nor privileged
-    if ((s->rflags & (RFLAGS_TF | RFLAGS_VM)) || (s->dr7 & 0xff))
-        return REC_MODE_NONE;
-    if (user && (s->rflags & RFLAGS_AC) && (s->cr0 & CR0_AM))
-        return REC_MODE_NONE;
-    if ((s->efer & EFER_LMA) && (s->cs.attr & CPU_SEG_L)) {
-        mode |= REC_MODE_64;
-    } else {
-        if (!flat_code(s))
-            return REC_MODE_NONE;
-        if (flat_limit(&s->fs))
-            mode |= REC_MODE_FS;
-        if (flat_limit(&s->gs))
-            mode |= REC_MODE_GS;
-    }
-    if (user)
-        mode |= REC_MODE_USER;
-    else if (s->cr4 & CR4_SMAP)
-        mode |= REC_MODE_SMAP;
-    if (!user || !(s->cr4 & CR4_TSD))
-        mode |= REC_MODE_CLOCK;
-    if (s->cr4 & CR4_FSGSBASE)
-        mode |= REC_MODE_BASES;
-    if (!(s->cr0 & (CR0_EM | CR0_TS))) {
-        mode |= REC_MODE_X87;
-        if (s->cr4 & CR4_OSFXSR)
-            mode |= REC_MODE_SSE;
-        if ((s->cr4 & CR4_OSXSAVE) && (s->xcr0 & 6) == 6)
-            mode |= REC_MODE_AVX;
-    }
-    return mode;
-}
-
-#define CR0_PAGING (CR0_PE | CR0_WP | CR0_PG)
-#define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_LA57)
-
-/* What the guest changed of its mode; anything but a load of CR3 empties the views. */
-static void look_at_mode(struct rec_cpu *cpu)
-{
-    const struct cpu_state *s = &cpu->state;
-
-    if (((s->cr0 ^ cpu->cr0) & CR0_PAGING) || ((s->cr4 ^ cpu->cr4) & CR4_PAGING) ||
-        s->efer != cpu->efer) {
-        cpu->cr4 = s->cr4;
-        cpu->cr3 = s->cr3;
-        memory_flush_all(cpu);
-    }
-    cpu->cr0 = s->cr0;
-    cpu->cr3 = s->cr3;
-    cpu->cr4 = s->cr4;
-    cpu->efer = s->efer;
-    cpu->mode = mode_of(s);
-    cpu->walk.cr0 = s->cr0;
-    cpu->walk.cr3 = s->cr3;
-    cpu->walk.cr4 = s->cr4;
-    cpu->walk.efer = s->efer;
-    cpu->walk.rflags = s->rflags;
-    if (cpu->mode != REC_MODE_NONE)
-        memory_choose_view(cpu);
-}
-
-/* --- Blocks --- */
-
-/* Not while another vCPU is still taking the tags away. */
-static bool is_code(struct blocks *blocks, uint64_t gpa)
-{
-    unsigned flags = atomic_load(&blocks_page(blocks, gpa)->flags);
-
-    return (flags & (PAGE_CODE | PAGE_TAGGED)) == PAGE_CODE;
-}
-
-/* Makes the page one that may hold code: whoever writes to it is noticed from now on. */
-static void watch(struct rec_cpu *cpu, uint64_t gpa, const uint8_t *host)
-{
-    struct engine *engine = cpu->engine;
-    struct page *page = blocks_page(engine->blocks, gpa);
-
-    if (is_code(engine->blocks, gpa) || !(atomic_fetch_or(&page->flags, PAGE_CODE) & PAGE_TAGGED))
-        return;
-    rec_stop_all(cpu);
-    for (unsigned i = 0; i < engine->count; i++)
-        memory_unwrite(engine->cpu[i], host);
-    atomic_fetch_and(&page->flags, (uint8_t)~PAGE_TAGGED);
-    rec_resume_all(cpu);
-}
-
-static void flush_cache(struct rec_cpu *cpu)
-{
-    struct engine *engine = cpu->engine;
-
-    rec_stop_all(cpu);
-    blocks_flush(engine->blocks);
-    for (unsigned i = 0; i < engine->count; i++)
-        memory_forget_jumps(engine->cpu[i]);
-    rec_resume_all(cpu);
-}
-
-enum found { FOUND, NOT_FOUND, AGAIN, FULL };
-
-static enum found find_locked(struct rec_cpu *cpu, const struct origin *place, struct block **block)
-{
-    struct blocks *blocks = cpu->engine->blocks;
-
-    *block = blocks_find(blocks, place);
-    if (*block)
-        return FOUND;
-    if (!is_code(blocks, place->page) ||
-        (place->page2 != BLOCK_ONE_PAGE && !is_code(blocks, place->page2)))
-        return AGAIN;
-    *block = blocks_translate(blocks, place);
-    return *block ? FOUND : FULL;
-}
-
-/* The page of RAM to fetch from at `linear`. False: the interpreter has to. */
-static bool fetch_page(struct rec_cpu *cpu, uint64_t linear, uint64_t *gpa, const uint8_t **host,
-                       bool *global)
-{
-    struct walk_result result;
-
-    if ((cpu->mode & REC_MODE_64) ? (uint64_t)((int64_t)(linear << 16) >> 16) != linear
-                                  : linear >> 32 != 0)
-        return false;
-    if (walk_cached(&cpu->walk, &cpu->walks, linear,
-                    WALK_FETCH | (cpu->mode & REC_MODE_USER ? WALK_USER : 0), &result) != WALK_OK)
-        return false;
-    *gpa = result.gpa & ~(PAGE - 1);
-    *host = memory_pointer(&cpu->engine->vm->memory, *gpa, PAGE);
-    *global = *global && result.global;
-    return *host && blocks_page(cpu->engine->blocks, *gpa);
-}
-
-/* Is the next block to be without shared checks, whatever comes then? */
-static bool is_once(const struct rec_cpu *cpu)
-{
-    return cpu->exit == REC_EXIT_CHAIN_PLAIN || cpu->exit == REC_EXIT_PLAIN;
-}
-
-static bool place_at(struct rec_cpu *cpu, uint64_t linear, struct origin *place, bool *global)
-{
-    place->offset = linear & (PAGE - 1);
-    place->mode = cpu->mode | (is_once(cpu) ? REC_MODE_PLAIN : cpu->plain);
-    place->page2 = BLOCK_ONE_PAGE;
-    *global = true;
-    if (!fetch_page(cpu, linear, &place->page, &place->bytes, global))
-        return false;
-    return !blocks_crosses(place->bytes, place->offset, cpu->mode) ||
-           fetch_page(cpu, (linear | (PAGE - 1)) + 1, &place->page2, &place->bytes2, global);
-}
-
-/* The block at RIP, made if need be. NULL: the interpreter has to fetch there. */
-static struct block *find(struct rec_cpu *cpu, uint64_t *flushes, bool *global)
-{
-    struct engine *engine = cpu->engine;
-    uint64_t linear = cpu->state.rip;
-    struct block *block;
-    struct origin place;
-    enum found found;
-
-    if (!place_at(cpu, linear, &place, global))
-        return NULL;
-    do {
-        watch(cpu, place.page, place.bytes);
-        if (place.page2 != BLOCK_ONE_PAGE)
-            watch(cpu, place.page2, place.bytes2);
-        host_mutex_lock(engine->lock);
-        found = find_locked(cpu, &place, &block);
-        *flushes = engine->blocks->flushes;
-        host_mutex_unlock(engine->lock);
-        if (found == FULL)
-            flush_cache(cpu);
-    } while (found != FOUND);
-    cpu->page = linear & ~(PAGE - 1);
-    return block;
-}
-
-/* The jump at cpu->site goes to `block` from now on, if both are in one page. */
-static void chain(struct rec_cpu *cpu, const struct block *block)
-{
-    struct blocks *blocks = cpu->engine->blocks;
-    const struct block *from;
-
-    host_mutex_lock(cpu->engine->lock);
-    from = blocks_at(blocks, cpu->site);
-    if (from && block->page2 == BLOCK_ONE_PAGE && !from->dead && !block->dead && from->page == block->page &&
-        !((from->mode ^ block->mode) & ~REC_MODE_PLAIN) && blocks->flushes == cpu->flushes) {
-        struct emit e = blocks->emit;
-        uint32_t to = cpu->exit == REC_EXIT_CHAIN_DIRECT ? block->direct : block->entry;
-
-        emit_set(&e, (uint8_t *)(uintptr_t)(cpu->site - (uint64_t)e.executable),
-                 blocks_address(blocks, to));
-    }
-    host_mutex_unlock(cpu->engine->lock);
 }
 
 /* --- In and out --- */
@@ -518,7 +184,7 @@ static bool step(struct rec_cpu *cpu)
     atomic_store_explicit(&cpu->interpreted, cpu->interpreted + 1, memory_order_relaxed);
     cpu->after_store = cpu->engine->blocks->stubs.stored; // a store that trapped has not been made
     status = interp_step(interp);
-    written_after(cpu);
+    stop_written_after(cpu);
     switch (status) {
     case INTERP_DONE:
         cpu->invlpg = interp->insn.map == MAP_0F && interp->insn.opcode == 0x01
@@ -545,7 +211,7 @@ static void deliver(struct rec_cpu *cpu)
     enum interp_status status;
 
     status = interp_deliver(vcpu_interp(vcpu), cpu->state.event);
-    written_after(cpu);
+    stop_written_after(cpu);
     switch (status) {
     case INTERP_DONE:  cpu->state.event = 0; break;
     case INTERP_FAULT: fault(cpu); break;
@@ -601,38 +267,6 @@ static bool in_lockstep(struct rec_cpu *cpu, const struct block *block)
         return true;
     }
     return after_block(cpu);
-}
-
-/* The quick way: what the view's jump tables know of RIP. NULL: to be looked for. */
-static struct block *find_quickly(struct rec_cpu *cpu)
-{
-    struct blocks *blocks = cpu->engine->blocks;
-    uint64_t rip = cpu->state.rip;
-    unsigned index = blocks_jump_index(blocks, rip);
-    struct block *block;
-
-    if (cpu->view->jump_tag[index] != rip)
-        index = view_second(rip);
-    if (cpu->view->jump_tag[index] != rip || rip == VIEW_NO_TAG)
-        return NULL;
-    block = &blocks->block[cpu->view->jump_block[index]];
-    return block->dead ? NULL : block;
-}
-
-/* Jumps to RIP lead to the block from now on. What was in its place gets another. */
-static void enter_jump(struct rec_cpu *cpu, const struct block *block, bool global)
-{
-    struct blocks *blocks = cpu->engine->blocks;
-    struct view *view = cpu->view;
-    unsigned index = blocks_jump_index(blocks, cpu->state.rip);
-    uint64_t driven_out = view->jump_tag[index];
-    const struct block *other = &blocks->block[view->jump_block[index]];
-
-    if (driven_out != VIEW_NO_TAG && driven_out != cpu->state.rip && !other->dead)
-        view_enter_jump(view, view_second(driven_out), driven_out,
-                        blocks_address(blocks, other->checked), view->jump_block[index], !view->local_jumps);
-    view_enter_jump(view, index, cpu->state.rip, blocks_address(blocks, block->code),
-                    (uint32_t)(block - blocks->block), global);
 }
 
 uint64_t run_rflags(const struct rec_cpu *cpu)
@@ -694,7 +328,7 @@ static bool go_on(struct rec_cpu *cpu)
     bool global = false, chains = cpu->exit >= REC_EXIT_CHAIN_DIRECT, plain;
 
     if (!engine->lockstep && !cpu->plain && !chains && cpu->exit != REC_EXIT_PLAIN) {
-        go_inside(cpu);
+        stop_go_inside(cpu);
         block = find_quickly(cpu);
         if (block) {
             cpu->flushes = engine->blocks->flushes;
@@ -704,7 +338,7 @@ static bool go_on(struct rec_cpu *cpu)
         }
         atomic_store(&cpu->inside, 0);
     }
-    block = find(cpu, &flushes, &global);
+    block = find_block(cpu, &flushes, &global);
     if (!block) {
         cpu->exit = REC_EXIT_LOOKUP; // its jump leads to where nothing is known
         return step(cpu);
@@ -712,10 +346,10 @@ static bool go_on(struct rec_cpu *cpu)
     if (engine->lockstep)
         return in_lockstep(cpu, block);
     if (chains)
-        chain(cpu, block);
-    plain = cpu->plain || is_once(cpu);
+        find_chain(cpu, block);
+    plain = cpu->plain || find_is_once(cpu);
     cpu->exit = REC_EXIT_LOOKUP;
-    go_inside(cpu);
+    stop_go_inside(cpu);
     /* A flush, or a write to its page, may have come in between. */
     if (block->dead || engine->blocks->flushes != flushes) {
         atomic_store(&cpu->inside, 0);
@@ -723,7 +357,7 @@ static bool go_on(struct rec_cpu *cpu)
     }
     cpu->flushes = flushes;
     if (!plain)
-        enter_jump(cpu, block, global);
+        find_enter_jump(cpu, block, global);
     enter(cpu, block);
     return after_block(cpu);
 }
@@ -737,7 +371,7 @@ bool run_vcpu(struct engine *engine, unsigned n)
     cpu->state.dirty = 0;
     cpu->exit = REC_EXIT_LOOKUP;
     cpu->view_base = 0;
-    written_after(cpu); // by the vCPU itself, between two runs
+    stop_written_after(cpu); // by the vCPU itself, between two runs
     for (;;) {
         if (atomic_load_explicit(&cpu->poll, memory_order_relaxed))
             atomic_store(&cpu->poll, 0); // before the look at what it was for
@@ -747,7 +381,7 @@ bool run_vcpu(struct engine *engine, unsigned n)
             deliver(cpu);
             continue;
         }
-        look_at_mode(cpu);
+        mode_look(cpu);
         if (cpu->mode == REC_MODE_NONE || state->shadow ? step(cpu) : go_on(cpu))
             break;
     }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Stopping all vCPUs, and what makes that necessary: code that is written to. */
+#include "vmm/engines/recompiler/blocks.h"
+#include "vmm/engines/recompiler/run.h"
+#include "vmm/engines/recompiler/stop.h"
+
+#define PAGE 4096ull
+
+static void stop(struct engine *engine, const struct rec_cpu *self)
+{
+    host_mutex_lock(engine->lock);
+    atomic_store(&engine->stopping, 1);
+    for (unsigned i = 0; i < engine->count; i++) {
+        struct rec_cpu *other = engine->cpu[i];
+
+        if (other == self)
+            continue;
+        atomic_store(&other->poll, 1);
+        while (atomic_load(&other->inside))
+            host_yield();
+    }
+}
+
+static void resume(struct engine *engine)
+{
+    atomic_store(&engine->stopping, 0);
+    host_mutex_unlock(engine->lock);
+}
+
+void rec_stop_all(struct rec_cpu *cpu)
+{
+    if (cpu->exclusive)
+        return;
+    stop(cpu->engine, cpu);
+    cpu->exclusive = true;
+}
+
+void rec_resume_all(struct rec_cpu *cpu)
+{
+    if (!cpu->exclusive)
+        return;
+    cpu->exclusive = false;
+    resume(cpu->engine);
+}
+
+/* A device has written to guest RAM: code that was there is no more. From any thread. */
+void run_device_wrote(void *arg, uint64_t gpa, uint64_t size)
+{
+    struct engine *engine = arg;
+
+    atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
+    for (uint64_t at = gpa & ~(PAGE - 1); at < gpa + size; at += PAGE) {
+        struct page *page = blocks_page(engine->blocks, at);
+
+        if (!page || !(atomic_load(&page->flags) & PAGE_CODE))
+            continue;
+        stop(engine, NULL);
+        blocks_drop_page(engine->blocks, page);
+        resume(engine);
+    }
+}
+
+/* Waits until nobody wants translated code for himself, and is in it. */
+void stop_go_inside(struct rec_cpu *cpu)
+{
+    for (;;) {
+        atomic_store(&cpu->inside, 1);
+        if (!atomic_load(&cpu->engine->stopping))
+            return;
+        atomic_store(&cpu->inside, 0);
+        host_mutex_lock(cpu->engine->lock);
+        host_mutex_unlock(cpu->engine->lock);
+    }
+}
+
+static void note_write(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
+{
+    struct engine *engine = cpu->engine;
+    struct page *page = blocks_page(engine->blocks, gpa);
+
+    if (!page || !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_CODE))
+        return;
+    rec_stop_all(cpu); // until the instruction is done
+    if (blocks_overlap(engine->blocks, page, gpa & (PAGE - 1), (unsigned)size) ||
+        ++page->writes == 0)
+        blocks_drop_page(engine->blocks, page);
+}
+
+/*
+ * The interpreter is about to write. What is no code yet may become code before the write is done,
+ * with what was there before: looked at again by stop_written_after(), or nobody else runs meanwhile.
+ */
+void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t size)
+{
+    struct rec_cpu *cpu = engine->cpu[vcpu];
+
+    note_write(cpu, gpa, size);
+    if (engine->blocks->alone || cpu->exclusive)
+        return;
+    if (cpu->wrote_count == REC_WROTE)
+        rec_stop_all(cpu);
+    else
+        cpu->wrote[cpu->wrote_count++] = (struct rec_wrote){gpa, size};
+}
+
+/* The interpreter has written. */
+void stop_written_after(struct rec_cpu *cpu)
+{
+    if (cpu->wrote_count)
+        atomic_thread_fence(memory_order_seq_cst); // the write is before the look at the page
+    for (unsigned i = 0; i < cpu->wrote_count; i++)
+        note_write(cpu, cpu->wrote[i].gpa, cpu->wrote[i].size);
+    cpu->wrote_count = 0;
+    rec_resume_all(cpu);
+}
