@@ -103,6 +103,8 @@ uint64_t form_undefined_flags(const struct rule *rule, const struct insn *insn, 
 bool form_same_after_fault(const struct test *t, const struct rule *rule);
 const char *form_difference(struct test *t, unsigned row, const struct rule *rule,
                             const struct insn *insn, uint64_t mask);
+bool form_same_vectors(const struct test *t);
+void form_explain_vectors(const struct test *t);
 void form_explain(struct test *t, unsigned row, const uint8_t *bytes, const struct insn *insn,
                   const char *what, const uint64_t *before, uint64_t flags_before);
 
@@ -112,5 +114,7 @@ struct form_counts {
     unsigned forms, lacking, other_mode, elsewhere, none, unreached;
 };
 void forms_test(struct test *t, unsigned mode);
+/* What is in its initial state is in the image too. */
+void form_put_initial_state(struct test *t);
 
 #endif

@@ -53,7 +53,7 @@ bool form_same_after_fault(const struct test *t, const struct rule *rule)
            (rule->kind == X87 || !memcmp(t->state->xsave + 576, native_state.xsave + 576, 256));
 }
 
-static bool same_vectors(const struct test *t)
+bool form_same_vectors(const struct test *t)
 {
     const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
 
@@ -65,7 +65,7 @@ static bool same_vectors(const struct test *t)
            !memcmp(ours + 32, theirs + 32, 384) && !memcmp(ours + 576, theirs + 576, 256);
 }
 
-static void explain_vectors(const struct test *t)
+void form_explain_vectors(const struct test *t)
 {
     const uint8_t *ours = t->state->xsave, *theirs = native_state.xsave;
 
@@ -108,7 +108,7 @@ void form_explain(struct test *t, unsigned row, const uint8_t *bytes, const stru
                      native_state.gpr[i]);
     }
     if (native_state.vectors)
-        explain_vectors(t);
+        form_explain_vectors(t);
     if ((s->rflags ^ native_state.rflags) & ALL_FLAGS)
         tap_note("    flags: %lx before, %lx here, %lx there; rax %lx rcx %lx", flags_before,
                  s->rflags, native_state.rflags, before[0], before[1]);
@@ -137,7 +137,7 @@ const char *form_difference(struct test *t, unsigned row, const struct rule *rul
     }
     if (memcmp(a->data, a->after[0], DATA_SIZE) || memcmp(a->stack, a->after[1], DATA_SIZE))
         return "not the same memory";
-    if (native_state.vectors && !same_vectors(t))
+    if (native_state.vectors && !form_same_vectors(t))
         return "not the same vector registers";
     return NULL;
 }

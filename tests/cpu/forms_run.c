@@ -11,8 +11,7 @@
 #define LEAST(states) ((states) < 1000u ? (states) : 1000u)
 #define X87_FORMS 72u // of one row: register forms, and modrm.reg of memory forms
 
-/* What is in its initial state is in the image too. */
-static void put_initial_state(struct test *t)
+void form_put_initial_state(struct test *t)
 {
     uint8_t *image = t->state->xsave;
 
@@ -37,7 +36,7 @@ static unsigned execute(struct test *t)
     t->fault = (struct form_fault){NATIVE_NO_FAULT, false, 0, 0};
     t->engine(t);
     if (native_state.vectors)
-        put_initial_state(t);
+        form_put_initial_state(t);
     return fault;
 }
 

@@ -108,6 +108,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     native_state.rflags = (uint64_t)gregs[REG_EFL];
     native_state.error = (uint64_t)gregs[REG_ERR];
     native_state.cr2 = (uint64_t)gregs[REG_CR2];
+    native_state.rip = (uint64_t)gregs[REG_RIP];
     fault = (unsigned)gregs[REG_TRAPNO];
     gregs[REG_RIP] = (greg_t)(uintptr_t)native_leave;
     gregs[REG_RSP] = (greg_t)native_state.host_rsp;

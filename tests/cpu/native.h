@@ -22,8 +22,7 @@ struct native_state {
     uint64_t host_rsp;
     uint64_t exit;   // which exit was taken: 0 or 1
     uint64_t vectors; // XSAVE components to load and save, 0 none
-    uint64_t error, cr2; // of an exception, as Linux tells them
-    uint64_t pad;
+    uint64_t error, cr2, rip; // of an exception, as Linux tells them
     uint8_t  xsave[4096] __attribute__((aligned(64)));
 };
 _Static_assert(offsetof(struct native_state, xsave) == 192, "known to the assembly");

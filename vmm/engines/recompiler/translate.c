@@ -250,6 +250,8 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset)
         }
         if (pending == 0)
             return BLOCK_FLAGS_DEAD;
+        if (u.class == INSN_JCC) // it reads what was written here; where it leads the rest may be
+            return BLOCK_FLAGS_HOST;
         if (u.class == INSN_JMP)
             offset += (int32_t)u.insn.imm;
         else if (u.class > INSN_JMP)
