@@ -83,6 +83,13 @@ static const struct bus_range *port_find(const struct port_bus *bus, uint16_t po
     return bus->range[bus->index[port]];
 }
 
+const char *port_bus_name(const struct port_bus *bus, uint16_t port)
+{
+    const struct bus_range *range = port_find(bus, port);
+
+    return range ? range->name : NULL;
+}
+
 uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size)
 {
     const struct bus_range *range = port_find(bus, port);
@@ -177,6 +184,13 @@ static const struct bus_range *memory_find(struct memory_bus *bus, uint64_t gpa)
             low = middle + 1;
     }
     return NULL;
+}
+
+const char *memory_bus_name(struct memory_bus *bus, uint64_t gpa)
+{
+    const struct bus_range *range = memory_find(bus, gpa);
+
+    return range ? range->name : NULL;
 }
 
 uint64_t memory_bus_read(struct memory_bus *bus, uint64_t gpa, unsigned size)

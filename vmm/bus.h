@@ -58,6 +58,8 @@ void port_bus_init(struct port_bus *bus);
 /* The range must outlive the bus. VMM_OVERLAP if any port is taken. */
 enum vmm_status port_bus_add(struct port_bus *bus, const struct bus_range *range) VMM_MUST_CHECK;
 void port_bus_remove(struct port_bus *bus, const struct bus_range *range);
+/* The device's name; NULL: nobody's. */
+const char *port_bus_name(const struct port_bus *bus, uint16_t port);
 uint32_t port_bus_read(struct port_bus *bus, uint16_t port, unsigned size);
 void port_bus_write(struct port_bus *bus, uint16_t port, unsigned size, uint32_t value);
 
@@ -65,6 +67,7 @@ void memory_bus_init(struct memory_bus *bus);
 enum vmm_status memory_bus_add(struct memory_bus *bus,
                                const struct bus_range *range) VMM_MUST_CHECK;
 void memory_bus_remove(struct memory_bus *bus, const struct bus_range *range);
+const char *memory_bus_name(struct memory_bus *bus, uint64_t gpa);
 uint64_t memory_bus_read(struct memory_bus *bus, uint64_t gpa, unsigned size);
 void memory_bus_write(struct memory_bus *bus, uint64_t gpa, unsigned size, uint64_t value);
 

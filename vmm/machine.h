@@ -28,6 +28,7 @@
 #include "vmm/devices/uart.h"
 #include "vmm/irq.h"
 #include "vmm/vcpu.h"
+#include "vmm/trace.h"
 #include "vmm/vm.h"
 
 #define VM_UARTS 2u
@@ -89,5 +90,13 @@ void vm_finish(struct vm *vm, enum vm_end_reason reason, uint32_t code, unsigned
 bool vm_park(struct vm *vm, struct vcpu *vcpu) VMM_MUST_CHECK;
 __attribute__((format(printf, 2, 3)))
 void vm_log(struct vm *vm, const char *format, ...);
+/* A line of the trace; only if vm_traces() says that it is wanted. */
+__attribute__((format(printf, 2, 3)))
+void vm_trace(struct vm *vm, const char *format, ...);
+
+static inline bool vm_traces(const struct vm *vm, enum trace_kind kind)
+{
+    return __builtin_expect(vm->config.trace & kind, 0);
+}
 
 #endif

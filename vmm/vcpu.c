@@ -94,6 +94,9 @@ void vcpu_exception(struct vcpu *vcpu, unsigned vector, uint32_t code)
     struct cpu_state *state = vcpu->state;
     unsigned first = state->event & 0xff;
 
+    if (vm_traces(vcpu->vm, TRACE_FAULTS))
+        vm_trace(vcpu->vm, "%u faults %lx: vector %u error %x cr2 %lx", vcpu->id, state->rip, vector,
+                 code == VCPU_NO_CODE ? 0 : code, state->cr2);
     if ((state->event & (CPU_EVENT_VALID | CPU_EVENT_TYPE)) ==
         (CPU_EVENT_VALID | CPU_EVENT_EXCEPTION)) {
         bool is_double = (contributory(first) && contributory(vector)) ||
@@ -124,6 +127,13 @@ static bool interrupt_waits(const struct vcpu *vcpu)
     return lapic_pending(&vcpu->lapic) >= 0 || extint_waits(vcpu);
 }
 
+static void trace_interrupt(struct vcpu *vcpu, const char *source, int vector)
+{
+    if (vm_traces(vcpu->vm, TRACE_INTERRUPTS) && vector >= 0)
+        vm_trace(vcpu->vm, "%u interrupts %lx: vector %d from %s", vcpu->id, vcpu->state->rip,
+                 vector, source);
+}
+
 /*
  * The interrupt to deliver, taken from its controller; -1: the 8259's request went to another
  * vCPU.
@@ -138,11 +148,13 @@ static int take_interrupt(struct vcpu *vcpu)
         if (pic_requests(&vm->pic))
             vector = pic_acknowledge(&vm->pic);
         host_mutex_unlock(vm->lock);
+        trace_interrupt(vcpu, "8259", vector);
         return vector;
     }
     vector = lapic_pending(&vcpu->lapic);
     if (vector >= 0)
         lapic_acknowledge(&vcpu->lapic, (uint8_t)vector);
+    trace_interrupt(vcpu, "local APIC", vector);
     return vector;
 }
 
@@ -155,6 +167,7 @@ static void deliver_nmi(struct vcpu *vcpu)
         return;
     }
     state->event = CPU_EVENT_VALID | CPU_EVENT_NMI | 2;
+    trace_interrupt(vcpu, "NMI", 2);
     if (--vcpu->nmi)
         state->requests |= CPU_REQUEST_NMIWINDOW;
 }

@@ -82,6 +82,9 @@ static inline void vcpu_take_priority(struct vcpu *vcpu)
  */
 struct interp *vcpu_interp(struct vcpu *vcpu);
 void vcpu_fault(struct vcpu *vcpu);
+/* A port access of the guest. */
+uint32_t vcpu_port_in(struct vcpu *vcpu, uint16_t port, unsigned size);
+void vcpu_port_out(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value);
 void vcpu_unsupported(struct vcpu *vcpu);
 /* Length of the instruction at RIP; 0: it cannot be fetched, and its fault has been injected. */
 unsigned vcpu_length(struct vcpu *vcpu);

@@ -34,15 +34,34 @@ static void settle(struct vcpu *vcpu)
         (void)vcpu_need(vcpu, CPU_XSTATE);
 }
 
+static const char *memory_name(struct vcpu *vcpu, uint64_t gpa)
+{
+    return is_lapic(vcpu, gpa) ? "local APIC" : memory_bus_name(&vcpu->vm->mmio, gpa);
+}
+
+static void trace_access(struct vcpu *vcpu, const char *name, const char *what, uint64_t at,
+                         unsigned size, uint64_t value)
+{
+    vm_trace(vcpu->vm, "%u exits %lx: %s %s %lx.%u %lx", vcpu->id, vcpu->state->rip,
+             name ? name : "nobody", what, at, size, value);
+}
+
 static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
+    uint64_t value;
+
     settle(vcpu);
-    if (!is_lapic(vcpu, gpa))
-        return memory_bus_read(&vcpu->vm->mmio, gpa, size);
-    vcpu_take_priority(vcpu);
-    return lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
+    if (is_lapic(vcpu, gpa)) {
+        vcpu_take_priority(vcpu);
+        value = lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
+    } else {
+        value = memory_bus_read(&vcpu->vm->mmio, gpa, size);
+    }
+    if (vm_traces(vcpu->vm, TRACE_EXITS))
+        trace_access(vcpu, memory_name(vcpu, gpa), "read", gpa, size, value);
+    return value;
 }
 
 static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
@@ -50,6 +69,8 @@ static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
     struct vcpu *vcpu = arg;
 
     settle(vcpu);
+    if (vm_traces(vcpu->vm, TRACE_EXITS))
+        trace_access(vcpu, memory_name(vcpu, gpa), "write", gpa, size, value);
     if (!is_lapic(vcpu, gpa)) {
         memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
     } else if (size >= 4) {
@@ -59,12 +80,28 @@ static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
     }
 }
 
+uint32_t vcpu_port_in(struct vcpu *vcpu, uint16_t port, unsigned size)
+{
+    uint32_t value = port_bus_read(&vcpu->vm->ports, port, size);
+
+    if (vm_traces(vcpu->vm, TRACE_EXITS))
+        trace_access(vcpu, port_bus_name(&vcpu->vm->ports, port), "in", port, size, value);
+    return value;
+}
+
+void vcpu_port_out(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
+{
+    if (vm_traces(vcpu->vm, TRACE_EXITS))
+        trace_access(vcpu, port_bus_name(&vcpu->vm->ports, port), "out", port, size, value);
+    port_bus_write(&vcpu->vm->ports, port, size, value);
+}
+
 static uint32_t port_in(void *arg, uint16_t port, unsigned size)
 {
     struct vcpu *vcpu = arg;
 
     settle(vcpu);
-    return port_bus_read(&vcpu->vm->ports, port, size);
+    return vcpu_port_in(vcpu, port, size);
 }
 
 static void port_out(void *arg, uint16_t port, unsigned size, uint32_t value)
@@ -72,7 +109,7 @@ static void port_out(void *arg, uint16_t port, unsigned size, uint32_t value)
     struct vcpu *vcpu = arg;
 
     settle(vcpu);
-    port_bus_write(&vcpu->vm->ports, port, size, value);
+    vcpu_port_out(vcpu, port, size, value);
 }
 
 static void need(void *arg, uint32_t groups)

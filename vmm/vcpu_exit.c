@@ -68,9 +68,10 @@ static void handle_io(struct vcpu *vcpu)
         return;
     }
     if (info & EXIT_IO_IN)
-        set_low(&state->gpr[CPU_RAX], size, port_bus_read(&vcpu->vm->ports, port, size));
+        set_low(&state->gpr[CPU_RAX], size, vcpu_port_in(vcpu, port, size));
     else
-        port_bus_write(&vcpu->vm->ports, port, size, (uint32_t)state->gpr[CPU_RAX]);
+        vcpu_port_out(vcpu, port, size,
+                      (uint32_t)state->gpr[CPU_RAX] & (size == 4 ? ~0u : (1u << 8 * size) - 1));
     vcpu_advance(vcpu, state->q1);
 }
 
@@ -112,6 +113,9 @@ static void handle_msr(struct vcpu *vcpu)
         done = msr_write(vcpu, index, value);
     else
         done = msr_read(vcpu, index, &value);
+    if (vm_traces(vcpu->vm, TRACE_MSR))
+        vm_trace(vcpu->vm, "%u msr %lx: %s %x %lx%s", vcpu->id, state->rip,
+                 state->q0 & 1 ? "write" : "read", index, value, done ? "" : " #GP");
     if (!done) {
         vcpu_exception(vcpu, GP, 0);
         return;

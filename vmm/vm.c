@@ -19,6 +19,17 @@ void vm_log(struct vm *vm, const char *format, ...)
     host_log(vm->host, line);
 }
 
+void vm_trace(struct vm *vm, const char *format, ...)
+{
+    char line[160];
+    va_list arguments;
+
+    va_start(arguments, format);
+    format_string_va(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    vm->config.trace_line(vm->host, line);
+}
+
 /* Every look of the watchdog is an exit of each vCPU that runs. */
 static void watchdog(void *context)
 {

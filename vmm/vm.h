@@ -45,6 +45,8 @@ struct vm_config {
     uint16_t debug_exit_port; // isa-debug-exit, 0: none
     uint16_t post_port;       // of self test codes; 0: 80h
     bool log_post;            // self test codes go to the log
+    uint32_t trace;           // TRACE_* (vmm/trace.h); 0: none
+    void (*trace_line)(struct host *host, const char *line); // from any thread, with trace
     uint32_t watchdog_ms;     // report a vCPU that long without exits and interrupts; 0: never
 };
 

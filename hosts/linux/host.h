@@ -18,6 +18,7 @@
 #include "hosts/linux/guest_memory.h"
 #include "hosts/linux/output.h"
 #include "hosts/linux/terminal.h"
+#include "hosts/linux/trace.h"
 #include "vmm/host.h"
 #include "vmm/vm.h"
 
@@ -39,6 +40,7 @@ struct host {
     struct terminal terminal;     // raw only while the machine runs
     struct output output;
     bool verbose;
+    struct trace trace;
     int  epoll, timer, wake, signals;
 
     pthread_mutex_t timer_lock;   // of the two deadlines, in ticks
@@ -81,7 +83,7 @@ bool host_run(struct host *host, uint64_t until);
 void host_finish(struct host *host);
 
 /* The files that it needs, but for output and log: sets fd[] and returns how many. */
-#define HOST_FILES 8u
+#define HOST_FILES 9u
 unsigned host_files(const struct host *host, int fd[HOST_FILES]);
 
 /* A line for the log in the manner of printf. */

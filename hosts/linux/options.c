@@ -2,6 +2,7 @@
 /* The command line of `graft`. */
 #include "hosts/linux/options.h"
 
+#include "hosts/linux/trace.h"
 #include "lib/text.h"
 #include "vmm/memory.h"
 #include "vmm/vm.h"
@@ -44,6 +45,10 @@ const char options_run_usage[] =
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
     "  --lockstep         compare every block of the recompiler with the interpreter (for its\n"
     "                     developers: very slow, one CPU)\n"
+    "  --trace WHAT[:FILE]\n"
+    "                     log what the guest does, to FILE or standard error, up to 64 MiB. WHAT:\n"
+    "                     exits (accesses to devices), interrupts, faults, msr, blocks (what the\n"
+    "                     recompiler translates), several with commas between, or all\n"
     "  --stats            at the end, say what it took\n"
     "  --verbose          say what is done, and what the guest writes to its debug port\n"
     "  --no-sandbox       for debugging only: a guest that breaks out has all rights of this user\n"
@@ -135,17 +140,29 @@ static bool set_port(struct options *options, const char *name, const char *valu
     return good;
 }
 
+static bool set_trace(struct options *options, const char *name, const char *value)
+{
+    const char *colon = strchr(value, ':'), *end = colon ? colon : value + strlen(value);
+
+    options->trace = trace_kinds(value, end);
+    options->trace_file = colon ? colon + 1 : NULL;
+    if (!options->trace)
+        return fail(options, "%s wants exits, interrupts, faults, msr, blocks or all, with commas "
+                             "between, not '%.*s'", name, (int)(end - value), value);
+    return !colon || colon[1] || fail(options, "%s wants a file behind the colon", name);
+}
+
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
-    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC,
+    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_LOCKSTEP, OPTION_TEST_DEVICE, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--hpet",
+    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--trace", "--hpet",
     "--stats", "--verbose", "--no-sandbox", "--lockstep", "--test-device", "--help",
 };
 
@@ -166,6 +183,7 @@ static bool set_option(struct options *options, enum option option, const char *
         return set_number(options, name, value, 0, 3600000, &options->watchdog_ms);
     case OPTION_DEBUG_EXIT: return set_port(options, name, value, &options->debug_exit);
     case OPTION_POST_PORT:  return set_port(options, name, value, &options->post_port);
+    case OPTION_TRACE:      return set_trace(options, name, value);
     case OPTION_EXEC:       options->exec = value; return true;
     case OPTION_BIOS:       options->bios = value; return true;
     case OPTION_ON_RESET:   return set_reset(options, name, value);

@@ -87,6 +87,26 @@ static const char *kernel_name(const char *path)
     return *name && !strchr(name, ' ') ? name : "kernel";
 }
 
+static void trace_line(struct host *host, const char *line)
+{
+    trace_put(&host->trace, line);
+}
+
+static bool start_trace(struct run *run)
+{
+    const struct options *o = run->options;
+
+    if (!o->trace)
+        return true;
+    if (!trace_open(&run->host.trace, o->trace_file)) {
+        host_say(&run->host, "cannot write the trace to %s: %s", o->trace_file, strerror(errno));
+        return false;
+    }
+    run->config.trace = o->trace;
+    run->config.trace_line = trace_line;
+    return true;
+}
+
 static bool make_machine(struct run *run)
 {
     const struct options *o = run->options;
@@ -293,7 +313,7 @@ int run_machine(const struct options *options, const struct engine_kind *engine)
         input = open("/dev/null", O_RDONLY | O_CLOEXEC); // the terminal stays the user's
     if (host_init(&run->host, input)) {
         run->host.verbose = options->verbose;
-        if (make_machine(run) && start(run))
+        if (start_trace(run) && make_machine(run) && start(run))
             status = attend(run);
         else
             terminal_stop(&run->host.terminal);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The command line of `graft`. */
 #include "hosts/linux/options.h"
+#include "vmm/trace.h"
 #include "tests/unit/tap.h"
 
 #include <string.h>
@@ -70,6 +71,11 @@ static void bios(void)
 
 static void command(void)
 {
+    ok(parse("graft run --kernel k --trace exits,msr:f:g") && options.trace == (TRACE_EXITS | TRACE_MSR), "a trace");
+    is_str(options.trace_file, "f:g", "and its file");
+    ok(parse("graft run --kernel k --trace all") && !options.trace_file && options.trace == 31, "all of it");
+    refuses("graft run --kernel k --trace all:", "file");
+    refuses("graft run --kernel k --trace exits,,msr", "exits,,msr");
     ok(parse("graft run --kernel k --initrd i --exec reboot"), "a command");
     is_str(options.exec, "reboot", "exec");
     is_str(options.append, "console=ttyS0 quiet", "its command line");

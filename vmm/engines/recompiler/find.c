@@ -4,6 +4,8 @@
 #include "vmm/engines/recompiler/find.h"
 #include "vmm/engines/recompiler/memory.h"
 
+#include "vmm/cpu/disasm.h"
+
 #define PAGE 4096ull
 
 /* Not while another vCPU is still taking the tags away. */
@@ -42,6 +44,26 @@ static void flush_cache(struct rec_cpu *cpu)
 
 enum found { FOUND, NOT_FOUND, AGAIN, FULL };
 
+/* A line for the block, and one for each of its instructions. */
+static void trace_block(struct rec_cpu *cpu, const struct origin *place, const struct block *block)
+{
+    struct vm *vm = cpu->engine->vm;
+    unsigned offset = place->offset, mode = place->mode & REC_MODE_64 ? 8 : 4;
+    struct insn insn;
+    char text[96];
+
+    vm_trace(vm, "%u blocks %lx: at %lx, %u bytes, mode %x", cpu->vcpu->id, cpu->state.rip,
+             place->page + offset, block->end - place->offset, place->mode);
+    while (offset < block->end && offset < PAGE &&
+           decode(place->bytes + offset, PAGE - offset, mode, &insn) == DECODE_OK) {
+        uint64_t at = cpu->state.rip - place->offset + offset;
+
+        disasm(&insn, mode, at, text, sizeof(text));
+        vm_trace(vm, "%u blocks   %lx %s", cpu->vcpu->id, at, text);
+        offset += insn.length;
+    }
+}
+
 static enum found find_locked(struct rec_cpu *cpu, const struct origin *place, struct block **block)
 {
     struct blocks *blocks = cpu->engine->blocks;
@@ -53,6 +75,8 @@ static enum found find_locked(struct rec_cpu *cpu, const struct origin *place, s
         (place->page2 != BLOCK_ONE_PAGE && !is_code(blocks, place->page2)))
         return AGAIN;
     *block = blocks_translate(blocks, place);
+    if (*block && vm_traces(cpu->engine->vm, TRACE_BLOCKS))
+        trace_block(cpu, place, *block);
     return *block ? FOUND : FULL;
 }
 
