@@ -197,9 +197,9 @@ void forms_test(struct test *t, unsigned mode)
         else
             test_row(t, row, rule, &c);
     }
-    tap_note("%u-bit code: %u forms compared, %u lacking in this processor, %u not in this mode, "
+    tap_note("%s, %u-bit code: %u forms compared, %u lacking in this processor, %u not in this mode, "
              "%u tested elsewhere, %u decoded but not executed",
-             8 * mode, c.forms, c.lacking, c.other_mode, c.elsewhere, c.none);
+             t->name, 8 * mode, c.forms, c.lacking, c.other_mode, c.elsewhere, c.none);
     ok(t->wrong == 0, "%s, %u-bit code: %lu states of %u forms: the same as on this processor",
        t->name, 8 * mode, c.states, c.forms);
     ok(c.unreached == 0, "%s, %u-bit code: at least %u states for every form", t->name, 8 * mode,

@@ -3,11 +3,10 @@
  * Who judges which row of the opcode table. A row is
  *   native    if its handler has a rule (forms_rules.c): the processor, by `differential` and
  *             `engines`;
- *   directed  if one of the directed tests executes an instruction of it: they are run here, and say
- *             themselves which rows they have come to (guest.c);
+ *   directed  if one of the directed tests executes an instruction of it: they are run here, and
+ *             say themselves which rows they have come to (guest.c);
  *   hidden    if no engine executes it, and CPUID does not offer it: `hidden` tries each for #UD.
- * Any other row fails this test. In a guest, Bochs judges system instructions once more, whatever
- * their judge here.
+ * Any other row fails this test.
  */
 #include "tests/cpu/forms.h"
 #include "tests/unit/tap.h"

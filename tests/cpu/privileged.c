@@ -146,7 +146,8 @@ static void test_tables(void)
     ok(guest_done(&g, guest_step(&g, "0f 00 c1")) && g.state->gpr[CPU_RCX] == 0x48, "sldt");
     ok(guest_done(&g, guest_step(&g, "0f 00 c9")) && g.state->gpr[CPU_RCX] == 0x50, "str");
     g.state->gpr[CPU_RCX] = 0;
-    ok(guest_done(&g, guest_step(&g, "0f 00 d1")) && g.state->ldtr.sel == 0, "lldt of a null selector");
+    ok(guest_done(&g, guest_step(&g, "0f 00 d1")) && g.state->ldtr.sel == 0,
+       "lldt of a null selector");
 }
 
 static void test_control(void)

@@ -67,7 +67,8 @@ static void test_stack(void)
            guest_read(&g, GUEST_STACK - 4, 2) == g.state->cs.sel,
        "push cs");
     begin(GUEST_LONG, 0);
-    ok(fault("06", EXCEPTION_UD, -1) && fault("1f", EXCEPTION_UD, -1), "none of these in 64-bit code");
+    ok(fault("06", EXCEPTION_UD, -1) && fault("1f", EXCEPTION_UD, -1),
+       "none of these in 64-bit code");
     g.state->fs.sel = 0x10;
     ok(guest_done(&g, guest_step(&g, "0f a0")) && g.state->rsp == GUEST_STACK - 8, "push fs there");
 }
@@ -129,7 +130,8 @@ static void test_looks(void)
     ok(guest_done(&g, guest_step(&g, "0f 03 d1")) && (g.state->rflags & RFLAGS_ZF) &&
            g.state->gpr[CPU_RDX] == 0xffffffff,
        "lsl with granularity");
-    ok(guest_done(&g, guest_step(&g, "0f 00 e1")) && (g.state->rflags & RFLAGS_ZF), "verr: readable");
+    ok(guest_done(&g, guest_step(&g, "0f 00 e1")) && (g.state->rflags & RFLAGS_ZF),
+       "verr: readable");
     ok(guest_done(&g, guest_step(&g, "0f 00 e9")) && !(g.state->rflags & RFLAGS_ZF),
        "verw: not to be written");
     g.state->gpr[CPU_RCX] = 0x38;
@@ -146,7 +148,8 @@ static void test_looks(void)
     ok(guest_done(&g, guest_step(&g, "0f 00 e1")) && !(g.state->rflags & RFLAGS_ZF),
        "verr of the supervisor's data in user code");
     begin(GUEST_REAL, 0);
-    ok(fault("0f 02 d1", EXCEPTION_UD, -1) && fault("0f 00 e1", EXCEPTION_UD, -1), "real mode has none");
+    ok(fault("0f 02 d1", EXCEPTION_UD, -1) && fault("0f 00 e1", EXCEPTION_UD, -1),
+       "real mode has none");
 }
 
 static void test_strings(void)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Both engines against the processor of this machine, three to twelve instructions at once: what a
- * translation of a block does for several (which flags live on, checks that accesses share, where an
+ * block's translation does for several (which flags live on, checks that accesses share, where an
  * exception comes from) shows only there. Forward branches in between; all flags count at the end.
  *
  * Four registers point to the data page, now and then to its edges, and are all that addresses are
- * made of. The interpreter goes first, on the plain pages: a sequence that would touch anything else
- * is not run. The option "full" is for twenty times as many.
+ * made of. The interpreter goes first, on the plain pages: a sequence that would touch anything
+ * else is not run. The option "full" is for twenty times as many.
  */
 #include "tests/cpu/forms.h"
 #include "tests/cpu/machine.h"
@@ -383,8 +383,8 @@ static void test_engine(enum machine_kind kind, unsigned sequences)
         for (unsigned i = 0; i < 20 * sequences && done < sequences; i++)
             done += try_one(machine, &faults);
         ok(t.wrong == 0 && done == sequences,
-           "%s, %u-bit code: %u sequences, %u of them with an exception: %u not as on this processor",
-           machine_name(machine), 8 * t.mode, done, faults, t.wrong);
+           "%s, %u-bit code: %u sequences, %u of them with an exception: %u not as on this "
+           "processor", machine_name(machine), 8 * t.mode, done, faults, t.wrong);
     }
     machine_free(machine);
 }
