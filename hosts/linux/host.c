@@ -236,6 +236,7 @@ static bool given_up(void *context)
 void host_finish(struct host *host)
 {
     terminal_stop(&host->terminal);
-    if (!output_finish(&host->output, host, PATIENCE_NS, given_up))
+    host->stuck = !output_finish(&host->output, host, PATIENCE_NS, given_up);
+    if (host->stuck)
         host_say(host, "nobody reads the console: the rest of its output is lost");
 }

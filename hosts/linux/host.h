@@ -56,6 +56,8 @@ struct host {
     struct escape escape;
     uint8_t held[HOST_INPUT * ESCAPE_BYTES_MAX]; // what the guest had no room for yet
     size_t held_first, held_count;
+    struct host_owned *owned;     // sync.c: mutexes and events
+    bool stuck;                   // the console's thread has not ended
     bool interrupted;             // a signal or the escape key ended the machine
 
     uint8_t debug_line[HOST_LINE]; // of the debug console, under the machine lock
@@ -81,6 +83,9 @@ bool host_run(struct host *host, uint64_t until);
 
 /* Puts the terminal back and waits for the console's output to be read. Only after the end. */
 void host_finish(struct host *host);
+
+/* Frees mutexes and events. With no thread left but the caller. */
+void host_release(struct host *host);
 
 /* The files that it needs, but for output and log: sets fd[] and returns how many. */
 #define HOST_FILES 9u

@@ -313,10 +313,15 @@ int run_machine(const struct options *options, const struct engine_kind *engine)
         input = open("/dev/null", O_RDONLY | O_CLOEXEC); // the terminal stays the user's
     if (host_init(&run->host, input)) {
         run->host.verbose = options->verbose;
-        if (start_trace(run) && make_machine(run) && start(run))
-            status = attend(run);
-        else
+        if (!start_trace(run) || !make_machine(run) || !start(run)) {
             terminal_stop(&run->host.terminal);
+            return status; // threads may wait at the gate
+        }
+        status = attend(run);
+        if (!run->host.stuck) {
+            host_release(&run->host);
+            free(run);
+        }
     }
     return status;
 }

@@ -11,23 +11,48 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Mutexes and events live as long as the machine; the host keeps them in a list, to free them then. */
+struct host_owned {
+    struct host_owned *next;
+};
+
 struct host_mutex {
+    struct host_owned owned;
     pthread_mutex_t mutex;
 };
 
 /* `count` is the futex. Whoever signals looks at `waits` after it has counted. */
 struct host_event {
+    struct host_owned owned;
     struct host *host;
     _Atomic uint32_t count;
     _Atomic uint32_t waits;
 };
 
+static void own(struct host *host, struct host_owned *object)
+{
+    object->next = host->owned;
+    host->owned = object;
+}
+
+void host_release(struct host *host)
+{
+    while (host->owned) {
+        struct host_owned *object = host->owned;
+
+        host->owned = object->next;
+        host_free(host, object);
+    }
+}
+
 struct host_mutex *host_mutex_create(struct host *host)
 {
     struct host_mutex *mutex = host_alloc(host, sizeof(*mutex), 64);
 
-    if (mutex)
+    if (mutex) {
         pthread_mutex_init(&mutex->mutex, NULL);
+        own(host, &mutex->owned);
+    }
     return mutex;
 }
 
@@ -50,8 +75,10 @@ struct host_event *host_event_create(struct host *host)
 {
     struct host_event *event = host_alloc(host, sizeof(*event), 64);
 
-    if (event)
+    if (event) {
         event->host = host;
+        own(host, &event->owned);
+    }
     return event;
 }
 
