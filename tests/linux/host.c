@@ -264,6 +264,23 @@ static void drain(int fd, uint64_t *got, bool *right, uint64_t most)
     }
 }
 
+/* Until the writer has filled the pipe, and the buffer behind it is full too. */
+static uint64_t put_until_full(struct output *output)
+{
+    const struct timespec pause = {0, 5000000};
+    uint64_t put = put_pattern(output, 0, 10 << 20), more;
+
+    for (unsigned quiet = 0; quiet < 20; quiet++, put = more) {
+        nanosleep(&pause, NULL);
+        more = put_pattern(output, put, 10 << 20);
+        if (more != put) {
+            (void)output_take_ready(output); // told of while the writer was at it
+            quiet = 0;
+        }
+    }
+    return put;
+}
+
 static void slow_reader(void)
 {
     struct output *output = calloc(1, sizeof(*output));
@@ -272,7 +289,7 @@ static void slow_reader(void)
     int ends[2];
 
     ok(pipe(ends) == 0 && output_start(output, &host, ends[1], changed, NULL), "output starts");
-    put = put_pattern(output, 0, 10 << 20);
+    put = put_until_full(output);
     ok(put >= OUTPUT_SIZE && put < 10 << 20,
        "a reader that does not read stops it after %lu bytes", put);
     ok(!output_take_ready(output), "there is no room yet");
