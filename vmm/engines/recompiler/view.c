@@ -211,7 +211,7 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
         if (view->read[driven_index(page)] == page)
             forget(view, driven_index(page)); // there is one entry for a page
     }
-    move(view, n, page, write || (same && view->write[n] == page) ? page : 0, address, global);
+    move(view, n, page, write || (same && view->write[n] == page) ? page : VIEW_NO_TAG, address, global);
     view->low |= !(linear >> 63);
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
