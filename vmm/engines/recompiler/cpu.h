@@ -68,7 +68,7 @@ struct rec_stack_page {
     uint64_t addend; // host address - linear address
 };
 
-#define REC_WROTE 4u // writes of an instruction that are remembered
+#define REC_WROTE 16u // writes of an instruction, or of the delivery of an interrupt, that are remembered
 
 struct rec_cpu {
     uint8_t stack[REC_STACK];
