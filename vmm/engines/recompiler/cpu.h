@@ -87,7 +87,11 @@ struct rec_cpu {
     uint64_t addend[48];        // of groups of accesses
     uint32_t split;             // enum rec_split: why the last access was refused
     uint64_t after_store;       // stub to pass after a store that may have gone to `bounce`
-    uint8_t  bounce[REC_BOUNCE]; // an operand in two pages, while its instruction runs
+    /*
+     * An operand in two pages, while its instruction runs, from the second byte on: what has to be
+     * aligned is not, in two pages, and is not here.
+     */
+    _Alignas(64) uint8_t bounce[1 + REC_BOUNCE];
     uint64_t bounce_linear;     // where its bytes belong, and how many
     uint32_t bounce_size;
     uint64_t bit_mask[2];       // 31, 63

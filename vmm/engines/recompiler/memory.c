@@ -82,9 +82,9 @@ static void bounce(struct rec_cpu *cpu, uint8_t *first, uint8_t *second, bool ou
         uint8_t *at = offset < PAGE ? first + offset : second + (offset - PAGE);
 
         if (out)
-            *at = cpu->bounce[i];
+            *at = cpu->bounce[1 + i];
         else
-            cpu->bounce[i] = *at;
+            cpu->bounce[1 + i] = *at;
     }
 }
 
@@ -115,7 +115,7 @@ static uint64_t fill_two(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     bounce(cpu, first, second, false);
     if (kind & REC_ACCESS_WRITE)
         cpu->after_store = cpu->engine->blocks->stubs.commit;
-    return (uint64_t)(uintptr_t)cpu->bounce - linear;
+    return (uint64_t)(uintptr_t)&cpu->bounce[1] - linear;
 }
 
 void rec_commit(struct rec_cpu *cpu)

@@ -109,6 +109,15 @@ static void miss(struct translation *t, const struct unit *u, struct ea ea, unsi
                            .jump = emit_jcc_later(t->e, condition)};
 }
 
+/*
+ * What is found by the stack's page. Not an address of 32 bits that wraps: the operand is addressed
+ * by the whole of the register, so the check has to be of the same sum.
+ */
+bool operand_is_stack(struct ea ea)
+{
+    return ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow;
+}
+
 static void check_stack(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
                         uint32_t kind)
 {
@@ -171,7 +180,7 @@ static void check_tlb(struct translation *t, const struct unit *u, struct ea ea,
 static struct rm shared(struct translation *t, const struct unit *u, struct ea ea, uint32_t kind)
 {
     struct group *g = u->group;
-    bool stack = ea.base == CPU_RSP && ea.index == INSN_NO_REG && !ea.segment_base;
+    bool stack = operand_is_stack(ea);
     int32_t kept = AT(addend) + 8 * (int32_t)(g - t->group), low = g->low - (stack ? u->delta : 0);
     struct ea first = ea;
 
@@ -212,7 +221,7 @@ struct rm operand_check(struct translation *t, const struct unit *u, struct ea e
     if (u->group && u->group->members > 1)
         return shared(t, u, ea, kind);
     kind |= size << 8 | (t->mode & REC_MODE_PLAIN && !(kind & REC_ACCESS_COMMIT) ? REC_ACCESS_FINAL : 0);
-    if (ea.base == CPU_RSP && !ea.kept && ea.index == INSN_NO_REG && !ea.segment_base && !ea.narrow) {
+    if (operand_is_stack(ea)) {
         check_stack(t, u, ea, size, kind);
         return rm_mem_index(R15, host_reg(ea.base), 0, ea.disp);
     }

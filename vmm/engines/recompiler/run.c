@@ -115,6 +115,7 @@ static void enter(struct rec_cpu *cpu, const struct block *block)
         (uint32_t (*)(struct rec_cpu *, uint64_t))(uintptr_t)engine->blocks->stubs.enter;
 
     load_vectors(cpu);
+    cpu->after_store = engine->blocks->stubs.stored; // a store that trapped has not been made
     split_rflags(cpu);
     s->shadow = 0;
     use_view(cpu);
@@ -182,7 +183,6 @@ static bool step(struct rec_cpu *cpu)
     enum interp_status status;
 
     atomic_store_explicit(&cpu->interpreted, cpu->interpreted + 1, memory_order_relaxed);
-    cpu->after_store = cpu->engine->blocks->stubs.stored; // a store that trapped has not been made
     status = interp_step(interp);
     stop_written_after(cpu);
     switch (status) {

@@ -115,8 +115,7 @@ static bool touches(const struct translation *t, const struct unit *u, struct to
         return false;
     *touch = (struct touch){.ea = operand_ea(t, u), .size = u->effects.size,
                             .write = u->effects.writes};
-    touch->stack = touch->ea.base == CPU_RSP && touch->ea.index == INSN_NO_REG &&
-                   !touch->ea.segment_base;
+    touch->stack = operand_is_stack(touch->ea);
     if (touch->ea.base == INSN_NO_REG && touch->ea.index == INSN_NO_REG)
         return false;
     return touch->ea.narrow == (t->code_size == 4) && touch->ea.disp < FAR && touch->ea.disp > -FAR;

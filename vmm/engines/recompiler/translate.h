@@ -139,6 +139,7 @@ struct ea operand_ea(const struct translation *t, const struct unit *u);
 struct rm operand_check(struct translation *t, const struct unit *u, struct ea ea, unsigned size,
                         uint32_t kind);
 bool operand_is_checked(const struct unit *u);
+bool operand_is_stack(struct ea ea);
 /* The linear address into R14; destroys the host's flags, nothing else. */
 void operand_address(struct translation *t, struct ea ea);
 /* Makes a checked operand one that does not use R14. */
