@@ -3,7 +3,8 @@
  * A machine of one vCPU for tests of its engine: user code in 64-bit or compatibility mode, with
  * paging, on pages that are the test's own memory at the same addresses.
  *
- * Six pages from MACHINE_USER on: code, read-only data, data, nothing, stack, nothing. The guest
+ * Six pages from MACHINE_USER on: code, read-only data, data, nothing, stack, nothing; the stack's is
+ * also the last below 4 GiB. The guest
  * has a code page of its own, so that code can end in another way there than on the processor. One
  * machine a program.
  */

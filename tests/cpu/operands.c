@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Directed, both engines: operands that could be looked for in the wrong place. */
+#include "tests/cpu/machine.h"
+#include "tests/unit/tap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define GP   13u
+
+static uint8_t *pages;
+static struct cpu_state *state;
+
+static bool run(struct machine *m, unsigned mode, const uint8_t *code, unsigned length,
+                struct machine_end *end)
+{
+    machine_put(m, 0, code, length);
+    state->rip = MACHINE_USER;
+    state->rflags = 0x202;
+    return machine_run(m, mode, state, end);
+}
+
+/*
+ * 32-bit addresses wrap: ESP of 10h and a displacement of -30h is the last page, where the stack was
+ * just before. By whole registers it would be 4 GiB below.
+ */
+static void below_zero(struct machine *m)
+{
+    static const uint8_t code[] = {
+        0xbc, 0xf0, 0xff, 0xff, 0xff, // mov esp, 0xfffffff0
+        0x50,                         // push eax
+        0xbc, 0x10, 0x00, 0x00, 0x00, // mov esp, 0x10
+        0x8b, 0x4c, 0x24, 0xd0,       // mov ecx, [esp - 0x30]
+        0x8b, 0x54, 0x24, 0xd4,       // mov edx, [esp - 0x2c]
+        0x89, 0x4c, 0x24, 0xd8,       // mov [esp - 0x28], ecx
+        0xf4,
+    };
+    static const uint32_t there[3] = {0x12345678, 0x9abcdef0, 0};
+    struct machine_end end;
+    uint32_t stored;
+
+    memcpy(pages + 5 * PAGE - 0x20, there, sizeof(there));
+    memset(state, 0, sizeof(*state));
+    ok(run(m, 4, code, sizeof(code), &end) && end.vector == GP, "%s: it gets to its end", machine_name(m));
+    ok(state->gpr[CPU_RCX] == there[0], "%s: below ESP, beyond 0", machine_name(m));
+    ok(state->gpr[CPU_RDX] == there[1], "%s: and the word behind it", machine_name(m));
+    memcpy(&stored, pages + 5 * PAGE - 0x18, 4);
+    ok(stored == there[0], "%s: and a store", machine_name(m));
+}
+
+/* What has to be aligned and lies in two pages is #GP, though both are there. */
+static void aligned_in_two_pages(struct machine *m)
+{
+    static const uint8_t code[] = {
+        0x0f, 0x10, 0x07, // movups xmm0, [rdi]
+        0x0f, 0x28, 0x07, // movaps xmm0, [rdi]
+        0xf4,
+    };
+    struct machine_end end;
+
+    memset(state, 0, sizeof(*state));
+    state->gpr[CPU_RDI] = MACHINE_USER + 2 * PAGE - 8;
+    ok(run(m, 8, code, sizeof(code), &end) && end.vector == GP && end.error == 0,
+       "%s: MOVAPS from two pages is #GP", machine_name(m));
+    ok(state->rip == MACHINE_USER + 3, "%s: where MOVUPS is none", machine_name(m));
+}
+
+int main(void)
+{
+    static const enum machine_kind kinds[] = {MACHINE_RECOMPILER, MACHINE_INTERPRETER};
+
+    pages = machine_pages();
+    state = aligned_alloc(4096, sizeof(*state) + (-sizeof(*state) & 4095));
+    if (!pages || !state)
+        return 1;
+    for (unsigned i = 0; i < 2; i++) {
+        struct machine *m = machine_new(kinds[i]);
+
+        if (!m) {
+            ok(true, "recompiler # SKIP it needs a processor and kernel with FSGSBASE and AVX");
+            continue;
+        }
+        below_zero(m);
+        aligned_in_two_pages(m);
+        machine_free(m);
+    }
+    free(state);
+    return tap_done();
+}
