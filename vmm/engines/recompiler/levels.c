@@ -121,6 +121,7 @@ uint64_t rec_iret(struct rec_cpu *cpu)
     const uint64_t *stack;
     uint64_t frame[5];
     unsigned level;
+    bool null_stack;
 
     if (cpu->view != cpu->kernel || s->nmi_blocked || (s->rflags & RFLAGS_NT))
         return rec_give_up(cpu);
@@ -130,14 +131,18 @@ uint64_t rec_iret(struct rec_cpu *cpu)
     for (unsigned i = 0; i < 5; i++)
         frame[i] = stack[i];
     level = frame[1] & 3;
+    null_stack = frame[4] == 0 && level == 0; // as Linux has it until the first process
     if (!canonical(frame[0]) || (frame[2] & ~IRET_FLAGS) || (level && level != 3) ||
         (frame[4] & 3) != level || !is_descriptor(cpu, frame[1], CODE_DESCRIPTOR) ||
-        !is_descriptor(cpu, frame[4], DATA_DESCRIPTOR))
+        !(null_stack || is_descriptor(cpu, frame[4], DATA_DESCRIPTOR)))
         return rec_give_up(cpu);
     if (level && (is_lost(&s->ds) || is_lost(&s->es) || is_lost(&s->fs) || is_lost(&s->gs)))
         return rec_give_up(cpu);
     set_flat(&s->cs, (unsigned)frame[1], level ? FLAT_CODE | FLAT_USER : FLAT_CODE);
-    set_flat(&s->ss, (unsigned)frame[4], level ? FLAT_DATA | FLAT_USER : FLAT_DATA);
+    if (null_stack)
+        s->ss = (struct cpu_segment){0};
+    else
+        set_flat(&s->ss, (unsigned)frame[4], level ? FLAT_DATA | FLAT_USER : FLAT_DATA);
     s->rip = frame[0];
     s->rsp = frame[3];
     return run_elsewhere(cpu, frame[2] | RFLAGS_1);
