@@ -120,6 +120,7 @@ struct rec_cpu {
     uint64_t invlpg;            // the address of the last one
     uint32_t plain;             // REC_MODE_PLAIN: look for such a block next; or 0
     uint32_t pauses;            // PAUSE instructions
+    bool     filling;           // it walks the guest's tables from within translated code
     bool     exclusive;         // this vCPU has stopped the others
     uint32_t wrote_count;       // of what the interpreter writes in this step
     struct rec_wrote {

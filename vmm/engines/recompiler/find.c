@@ -3,6 +3,7 @@
 #include "vmm/engines/recompiler/blocks.h"
 #include "vmm/engines/recompiler/find.h"
 #include "vmm/engines/recompiler/memory.h"
+#include "vmm/engines/recompiler/stop.h"
 
 #include "vmm/cpu/disasm.h"
 
@@ -125,7 +126,9 @@ struct block *find_block(struct rec_cpu *cpu, uint64_t *flushes, bool *global)
     struct origin place;
     enum found found;
 
-    if (!place_at(cpu, linear, &place, global))
+    found = place_at(cpu, linear, &place, global) ? FOUND : NOT_FOUND;
+    stop_written_after(cpu); // the walk may have marked an entry of a table that is code
+    if (found == NOT_FOUND)
         return NULL;
     do {
         watch(cpu, place.page, place.bytes);

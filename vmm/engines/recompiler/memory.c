@@ -57,12 +57,16 @@ static uint8_t *enter_page(struct rec_cpu *cpu, uint64_t linear, uint32_t kind, 
 {
     uint32_t access = (is_user(cpu) ? WALK_USER : 0) | (kind & REC_ACCESS_WRITE ? WALK_WRITE : 0);
     struct walk_result result;
+    enum walk_status status;
     uint8_t *host;
 
     if ((cpu->mode & REC_MODE_64) ? !canonical(linear) : linear >> 32 != 0)
         return NULL;
     cpu->walk.rflags = cpu->state.rflags; // STAC and CLAC run in place
-    if (walk_cached(&cpu->walk, &cpu->walks, linear & ~(PAGE - 1), access, &result) != WALK_OK)
+    cpu->filling = true;
+    status = walk_cached(&cpu->walk, &cpu->walks, linear & ~(PAGE - 1), access, &result);
+    cpu->filling = false;
+    if (status != WALK_OK)
         return NULL;
     host = memory_pointer(&cpu->engine->vm->memory, result.gpa, PAGE);
     if (!host || ((kind & REC_ACCESS_WRITE) && !tag_for_writing(cpu, result.gpa)))

@@ -375,6 +375,8 @@ bool run_vcpu(struct engine *engine, unsigned n)
     for (;;) {
         if (atomic_load_explicit(&cpu->poll, memory_order_relaxed))
             atomic_store(&cpu->poll, 0); // before the look at what it was for
+        if (cpu->wrote_count)
+            stop_written_after(cpu);
         if (must_leave(cpu))
             break;
         if (state->event & CPU_EVENT_VALID) {

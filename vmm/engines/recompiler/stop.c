@@ -87,6 +87,20 @@ static void note_write(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
 }
 
 /*
+ * A walk of the tables marks an entry, in the middle of translated code, which cannot be left here
+ * to stop the others. If the table is also code, it is looked at as soon as the vCPU has left.
+ */
+static void note_walk(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
+{
+    struct page *page = blocks_page(cpu->engine->blocks, gpa);
+
+    if (!page || !(atomic_load(&page->flags) & PAGE_CODE) || cpu->wrote_count == REC_WROTE)
+        return;
+    cpu->wrote[cpu->wrote_count++] = (struct rec_wrote){gpa, size};
+    atomic_store(&cpu->poll, 1);
+}
+
+/*
  * The interpreter is about to write. What is no code yet may become code before the write is done,
  * with what was there before: looked at again by stop_written_after(), or nobody else runs meanwhile.
  */
@@ -94,6 +108,10 @@ void run_written(struct engine *engine, unsigned vcpu, uint64_t gpa, uint64_t si
 {
     struct rec_cpu *cpu = engine->cpu[vcpu];
 
+    if (cpu->filling) {
+        note_walk(cpu, gpa, size);
+        return;
+    }
     note_write(cpu, gpa, size);
     if (engine->blocks->alone || cpu->exclusive)
         return;
