@@ -472,7 +472,7 @@ static bool run_case(const struct test_case *c, uint32_t percent, bool parallel)
     bool good = true, wanted = parallel && (c->check == buffer_check || c->check == increments_check);
 
     allowed = 0;
-    for (uint32_t round = 0; good && (round < rounds || (wanted && !allowed && round < 10 * c->rounds)); round++) {
+    for (uint32_t round = 0; good && (round < rounds || (wanted && !allowed && round < 200 * c->rounds)); round++) {
         prepare();
         current = c;
         current_round = round;
