@@ -108,7 +108,7 @@ enum vmm_status multiboot_measure_flat(struct boot *boot, const struct multiboot
 enum vmm_status multiboot_load_flat(struct boot *boot, const struct multiboot_flat *flat,
                                     uint64_t delta, bool placed)
 {
-    uint64_t size, at = flat->load + delta, first, bytes;
+    uint64_t size = 0, at = flat->load + delta, first, bytes;
     enum vmm_status status = multiboot_measure_flat(boot, flat, &size);
 
     if (status != VMM_OK)

@@ -56,7 +56,7 @@ static bool find_entry(const struct elf *elf, uint32_t *entry)
 bool pvh_detect(const uint8_t *image, size_t size)
 {
     struct elf elf;
-    uint32_t entry;
+    uint32_t entry = 0;
 
     return elf_open(&elf, image, size) == ELF_OK && find_entry(&elf, &entry);
 }
@@ -119,7 +119,7 @@ enum vmm_status pvh_load(struct boot *boot)
 {
     struct elfload_result loaded;
     struct elf elf;
-    uint32_t entry;
+    uint32_t entry = 0;
     enum vmm_status status = elfload_open(boot, "PVH", &elf);
 
     if (status == VMM_OK && !find_entry(&elf, &entry))

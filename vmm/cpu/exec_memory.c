@@ -144,7 +144,7 @@ enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size
 enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size,
                                uint32_t flags, struct access *a)
 {
-    uint64_t linear;
+    uint64_t linear = 0;
 
     TRY(exec_linear(c, segment, offset, size, flags, &linear));
     return exec_prepare(c, linear, size, flags, a);

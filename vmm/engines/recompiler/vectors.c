@@ -62,7 +62,7 @@ static uint8_t *header(uint8_t *part[2], unsigned first)
 
 uint64_t rec_xsave(struct rec_cpu *cpu)
 {
-    uint8_t *image = cpu->state.xsave, *part[2];
+    uint8_t *image = cpu->state.xsave, *part[2] = {NULL, NULL};
     uint64_t used, others, none = 0;
     uint32_t mask = MXCSR_VALID;
     unsigned first;
@@ -92,7 +92,7 @@ uint64_t rec_xsave(struct rec_cpu *cpu)
 
 uint64_t rec_xrstor(struct rec_cpu *cpu)
 {
-    uint8_t *image = cpu->state.xsave, *part[2];
+    uint8_t *image = cpu->state.xsave, *part[2] = {NULL, NULL};
     uint32_t mxcsr;
     unsigned first;
 
