@@ -74,7 +74,7 @@ words="console=ttyS0 earlyprintk=ttyS0,115200 debug quiet panic=-1 mitigations=o
 run_graft()
 {
     timeout "$limit" "$graft" run --engine "$engine" --kernel build/guest/bzImage --initrd "$work/initrd" --memory ${memory}M --cpus "$1" \
-        --on-reset end --append "$words SCALE=$scale_graft ROWS=$2" </dev/null 2>"$work/graft.err"
+        --stats --on-reset end --append "$words SCALE=$scale_graft ROWS=$2" </dev/null 2>"$work/graft.err"
 }
 
 # The processor model as near to Graft's as QEMU 7.2 comes: 4-level paging, and the host's vendor.
@@ -95,13 +95,14 @@ run_native()
 # usage: measure ROUND PEER CPUS: lines "ROUND CPUS PEER NAME NANOSECONDS KIND" in the results.
 measure()
 {
-    local round=$1 peer=$2 count=$3 log="$work/$2.$3.log" wanted=$rows
+    local round=$1 peer=$2 count=$3 log="$work/$2.$3.log" wanted=$rows set_up=0
     [ "$count" = 1 ] || wanted=$rows_two
     echo "peers: round $round, $peer, $count CPU(s)" >&2
     echo "$EPOCHREALTIME start" >"$log"
     "run_$peer" "$count" "$wanted" | stamp >>"$log" || :
-    awk -v round="$round" -v peer="$peer" -v cpus="$count" '
-        $2 == "start" { entry = start = $1 }
+    [ "$peer" != graft ] || set_up=$(sed -n 's/.*stats: set-up \([0-9]*\) us.*/\1/p' "$work/graft.err")
+    awk -v round="$round" -v peer="$peer" -v cpus="$count" -v set_up="$set_up" '
+        $2 == "start" { start = $1; entry = start + set_up / 1e6 }
         /early console in setup code/ { entry = $1 }
         $2 == "init" && NF == 5 {
             printf "%d %d %s boot %.0f boot\n", round, cpus, peer, ($1 - entry) * 1e9

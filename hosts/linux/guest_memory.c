@@ -70,11 +70,15 @@ bool guest_memory_create(struct guest_memory *memory, uint64_t size)
     base = (uint8_t *)(((uintptr_t)area + 2 * GUEST_MEMORY_ALIGN - 1) & ~(GUEST_MEMORY_ALIGN - 1));
     if (mmap(base, size, PROT_READ | PROT_WRITE, flags, memory->fd, 0) == MAP_FAILED)
         return false;
-    /* These are wishes: a kernel without huge pages runs the guest all the same. */
-    (void)madvise(base, size, MADV_HUGEPAGE);
+    /* These are wishes: a kernel without them runs the guest all the same. */
     (void)madvise(base, size, MADV_DONTDUMP);
     (void)madvise(base, size, MADV_DONTFORK); // a child's copy would be a second one in time
     memory->base = base;
     memory->size = size;
     return true;
+}
+
+void guest_memory_use_huge_pages(const struct guest_memory *memory)
+{
+    (void)madvise(memory->base, memory->size, MADV_HUGEPAGE);
 }

@@ -25,4 +25,7 @@ struct guest_memory {
 bool guest_memory_create(struct guest_memory *memory,
                          uint64_t size) __attribute__((warn_unused_result));
 
+/* From now on; the kernel may gather the small pages that are there. At any time. */
+void guest_memory_use_huge_pages(const struct guest_memory *memory);
+
 #endif

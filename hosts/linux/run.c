@@ -271,13 +271,33 @@ static void say_stats(struct run *run)
         host_say(host, "stats: %s", line);
 }
 
+/*
+ * A huge page takes longer to get than the small ones that a guest needs of it while it starts, much
+ * longer where the host is a virtual machine that gives up memory it does not use. What runs
+ * afterwards is better off with huge pages.
+ */
+#define SMALL_PAGES_NS 1000000000ull
+
+/* The device thread, until the machine has ended, or `until`. */
+static bool attend_until(struct run *run, uint64_t until)
+{
+    uint64_t small = run->entered + (run->host.map ? 0 : SMALL_PAGES_NS); // KVM's page tables gain at once
+
+    if (until > small) {
+        if (host_run(&run->host, small))
+            return true;
+        guest_memory_use_huge_pages(&run->host.memory);
+    }
+    return host_run(&run->host, until);
+}
+
 /* From the first guest instruction to the end. */
 static int attend(struct run *run)
 {
     struct host *host = &run->host;
     uint32_t seconds = run->options->timeout_s;
     uint64_t until = seconds ? run->entered + seconds * 1000000000ull : HOST_FOREVER;
-    bool late = !host_run(host, until);
+    bool late = !attend_until(run, until);
     int status;
 
     if (late) {

@@ -63,11 +63,12 @@ struct stubs {
     uint64_t lookup;    // R14: linear address; by the second table of the view
     uint64_t unknown;   // R14: linear address, nowhere found
     uint64_t leave;     // likewise, but it is in state.rip already
-    uint64_t poll;
-    uint64_t interpret;
+    uint64_t poll, interpret; // from the instruction at rec_cpu.offset
+    /* Called, with data behind the call (flow.c). */
+    uint64_t poll_at, interpret_at;
     uint64_t chain_direct, chain_entry, chain_plain;
+    uint64_t fill;      // R14: linear address, kept; returns the addend in R15
     uint64_t helper;    // R15: rec_helper
-    uint64_t fill;      // R14: linear address, kept; R15: kind; returns the addend in R15
     uint64_t stored, commit; // R14: where to go on; with and without work to do. Keep all else
 };
 

@@ -6,46 +6,65 @@
 
 #define ROOM 32u // no single emission is longer
 
+/* Where the next bytes go; NULL: there is no room. */
+static inline uint8_t *room(struct emit *e)
+{
+    if (e->end - e->out >= (ptrdiff_t)ROOM)
+        return e->out;
+    e->full = true;
+    return NULL;
+}
+
+static inline uint8_t *put(uint8_t *at, unsigned byte)
+{
+    *at = (uint8_t)byte;
+    return at + 1;
+}
+
+/* Writes eight bytes, of which `size` count. */
+static inline uint8_t *put_value(uint8_t *at, uint64_t value, unsigned size)
+{
+    memcpy(at, &value, sizeof(value));
+    return at + size;
+}
+
 void emit_byte(struct emit *e, unsigned byte)
 {
-    if (e->end - e->out < (ptrdiff_t)ROOM) {
-        e->full = true;
-        return;
-    }
-    *e->out++ = (uint8_t)byte;
+    uint8_t *at = room(e);
+
+    if (at)
+        e->out = put(at, byte);
 }
 
 void emit_value(struct emit *e, uint64_t value, unsigned size)
 {
-    for (unsigned i = 0; i < size; i++)
-        emit_byte(e, (uint8_t)(value >> 8 * i));
+    uint8_t *at = room(e);
+
+    if (at)
+        e->out = put_value(at, value, size);
 }
 
 /* ModRM, SIB and displacement. */
-static void operand(struct emit *e, unsigned reg, struct rm rm)
+static uint8_t *operand(uint8_t *at, unsigned reg, struct rm rm)
 {
     unsigned r = (reg & 7) << 3, mod;
 
-    if (!rm.memory) {
-        emit_byte(e, 0xc0u | r | (rm.reg & 7u));
-        return;
-    }
+    if (!rm.memory)
+        return put(at, 0xc0u | r | (rm.reg & 7u));
     if (rm.base == NO_REG) { // SIB without base, 32-bit displacement
-        emit_byte(e, r | 4);
-        emit_byte(e, (unsigned)rm.scale << 6 | (rm.index == NO_REG ? 4u : rm.index & 7u) << 3 | 5);
-        emit_value(e, (uint32_t)rm.disp, 4);
-        return;
+        at = put(at, r | 4);
+        at = put(at, (unsigned)rm.scale << 6 | (rm.index == NO_REG ? 4u : rm.index & 7u) << 3 | 5);
+        return put_value(at, (uint32_t)rm.disp, 4);
     }
     mod = rm.disp == 0 && (rm.base & 7) != RBP ? 0 : rm.disp == (int8_t)rm.disp ? 1 : 2;
     if (rm.index == NO_REG && (rm.base & 7) != RSP) {
-        emit_byte(e, mod << 6 | r | (rm.base & 7u));
+        at = put(at, mod << 6 | r | (rm.base & 7u));
     } else {
-        emit_byte(e, mod << 6 | r | 4);
-        emit_byte(e, (unsigned)rm.scale << 6 | (rm.index == NO_REG ? 4u : rm.index & 7u) << 3 |
+        at = put(at, mod << 6 | r | 4);
+        at = put(at, (unsigned)rm.scale << 6 | (rm.index == NO_REG ? 4u : rm.index & 7u) << 3 |
                          (rm.base & 7u));
     }
-    if (mod)
-        emit_value(e, (uint32_t)rm.disp, mod == 1 ? 1 : 4);
+    return mod == 0 ? at : put_value(at, (uint32_t)rm.disp, mod == 1 ? 1 : 4);
 }
 
 /* R, X and B of a REX or VEX prefix in bits 2:0. */
@@ -62,53 +81,52 @@ static unsigned extensions(unsigned reg, struct rm rm)
     return rxb;
 }
 
-static void legacy(struct emit *e, struct op op, unsigned rxb)
+static uint8_t *legacy(uint8_t *at, struct op op, unsigned rxb)
 {
     static const uint8_t prefix[4] = {0, 0x66, 0xf3, 0xf2};
 
     if (op.lock)
-        emit_byte(e, 0xf0);
+        at = put(at, 0xf0);
     if (op.opsize)
-        emit_byte(e, 0x66);
+        at = put(at, 0x66);
     if (op.pp)
-        emit_byte(e, prefix[op.pp]);
+        at = put(at, prefix[op.pp]);
     if (rxb || op.w || op.byte_regs)
-        emit_byte(e, 0x40u | (op.w ? 8 : 0) | rxb);
+        at = put(at, 0x40u | (op.w ? 8 : 0) | rxb);
     if (op.map)
-        emit_byte(e, 0x0f);
+        at = put(at, 0x0f);
     if (op.map > 1)
-        emit_byte(e, op.map == 2 ? 0x38 : 0x3a);
-    emit_byte(e, op.byte);
+        at = put(at, op.map == 2 ? 0x38 : 0x3a);
+    return put(at, op.byte);
 }
 
-static void vex(struct emit *e, struct op op, unsigned rxb)
+static uint8_t *vex(uint8_t *at, struct op op, unsigned rxb)
 {
-    emit_byte(e, 0xc4);
-    emit_byte(e, (~rxb & 7u) << 5 | op.map);
-    emit_byte(e, (op.w ? 0x80u : 0) | (~(unsigned)op.vvvv & 15u) << 3 | (unsigned)op.l << 2 | op.pp);
-    emit_byte(e, op.byte);
-}
-
-void emit_op(struct emit *e, struct op op, unsigned reg, struct rm rm)
-{
-    unsigned rxb = extensions(reg, rm);
-
-    if (reg == R15 || (!rm.memory && rm.reg == R15) || (op.vex && op.vvvv == R15))
-        e->r15_used = true;
-    if (rm.memory && rm.gs)
-        emit_byte(e, 0x65);
-    if (op.vex)
-        vex(e, op, rxb);
-    else
-        legacy(e, op, rxb);
-    operand(e, reg, rm);
+    at = put(at, 0xc4);
+    at = put(at, (~rxb & 7u) << 5 | op.map);
+    at = put(at, (op.w ? 0x80u : 0) | (~(unsigned)op.vvvv & 15u) << 3 | (unsigned)op.l << 2 | op.pp);
+    return put(at, op.byte);
 }
 
 void emit_op_imm(struct emit *e, struct op op, unsigned reg, struct rm rm, uint64_t imm,
                  unsigned size)
 {
-    emit_op(e, op, reg, rm);
-    emit_value(e, imm, size);
+    unsigned rxb = extensions(reg, rm);
+    uint8_t *at = room(e);
+
+    if (reg == R15 || (!rm.memory && rm.reg == R15) || (op.vex && op.vvvv == R15))
+        e->r15_used = true;
+    if (!at)
+        return;
+    if (rm.memory && rm.gs)
+        at = put(at, 0x65);
+    at = op.vex ? vex(at, op, rxb) : legacy(at, op, rxb);
+    e->out = put_value(operand(at, reg, rm), imm, size);
+}
+
+void emit_op(struct emit *e, struct op op, unsigned reg, struct rm rm)
+{
+    emit_op_imm(e, op, reg, rm, 0, 0);
 }
 
 void emit_mov(struct emit *e, unsigned to, unsigned from)
@@ -155,7 +173,7 @@ void emit_mov_imm(struct emit *e, unsigned to, uint64_t value)
 /* The long forms that the manual recommends (SDM volume 2, NOP). */
 void emit_nops(struct emit *e, unsigned bytes)
 {
-    static const uint8_t nop[9][8] = {
+    static const uint8_t nop[9][sizeof(uint64_t)] = {
         {0}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}, {0x0f, 0x1f, 0x40, 0x00},
         {0x0f, 0x1f, 0x44, 0x00, 0x00}, {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
         {0x0f, 0x1f, 0x80, 0, 0, 0, 0}, {0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0},
@@ -163,9 +181,10 @@ void emit_nops(struct emit *e, unsigned bytes)
 
     while (bytes) {
         unsigned n = bytes < 8 ? bytes : 8;
+        uint64_t value;
 
-        for (unsigned i = 0; i < n; i++)
-            emit_byte(e, nop[n][i]);
+        memcpy(&value, nop[n], sizeof(value));
+        emit_value(e, value, n);
         bytes -= n;
     }
 }

@@ -242,11 +242,17 @@ static void call(struct translation *t, const struct unit *u)
     flow_add_sp(t, -(int32_t)word(t));
 }
 
+/* Out, by a stub that finds behind the call which offset in the page that is about. */
+static void leave_at(struct translation *t, uint64_t stub, int32_t offset)
+{
+    emit_call(t->e, stub);
+    emit_value(t->e, (uint16_t)offset, 2);
+}
+
 void flow_interpret(struct translation *t, unsigned offset)
 {
     flags_to_memory(t);
-    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), offset);
-    emit_jmp(t->e, t->blocks->stubs.interpret);
+    leave_at(t, t->blocks->stubs.interpret_at, (int32_t)offset);
 }
 
 void flow_end(struct translation *t, const struct unit *u)
@@ -322,31 +328,24 @@ static void cold_fill(struct translation *t, const struct cold *c)
     operand_address(t, c->ea);
     if (c->kind & REC_ACCESS_SHARED)
         in_two_pages(t, c);
-    emit_op_imm(e, OP32(0xc7), 0, rm_reg(R15), c->kind, 4);
     emit_call(e, t->blocks->stubs.fill);
     emit_jmp(e, c->back);
     emit_value(e, (uint16_t)c->offset, 2);
+    emit_value(e, c->kind, 4);
 }
 
 /* Out, to find the target; the jump is patched then. */
 static void cold_chain(struct translation *t, const struct cold *c)
 {
     struct emit *e = t->e;
-    int64_t site = (int64_t)(uintptr_t)c->jump + e->executable, next;
+    uint64_t site = (uint64_t)(uintptr_t)c->jump + (uint64_t)e->executable;
 
     if (c->save)
         flags_save_raw(e);
-    emit_store_imm(e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
-    /* lea r15, [rip + site] */
-    emit_byte(e, 0x4c);
-    emit_byte(e, 0x8d);
-    emit_byte(e, 0x3d);
-    next = (int64_t)emit_here(e) + 4;
-    emit_value(e, (uint32_t)(site - next), 4);
-    emit_store(e, rm_mem(RSP, AT(site)), R15);
-    emit_jmp(e, c->what == COLD_PLAIN ? t->blocks->stubs.chain_plain
+    leave_at(t, c->what == COLD_PLAIN ? t->blocks->stubs.chain_plain
                 : c->entry            ? t->blocks->stubs.chain_entry
-                                      : t->blocks->stubs.chain_direct);
+                                      : t->blocks->stubs.chain_direct, c->offset);
+    emit_value(e, emit_here(e) - site, 2);
 }
 
 static void cold_taken(struct translation *t, struct cold *c)
@@ -367,18 +366,6 @@ static void cold_taken(struct translation *t, struct cold *c)
     cold_chain(t, &further);
 }
 
-static void cold_interpret(struct translation *t, const struct cold *c)
-{
-    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
-    emit_jmp(t->e, t->blocks->stubs.interpret);
-}
-
-static void cold_poll(struct translation *t, const struct cold *c)
-{
-    emit_store_imm(t->e, rm_mem(RSP, AT(offset)), (uint32_t)c->offset);
-    emit_jmp(t->e, t->blocks->stubs.poll);
-}
-
 void flow_cold(struct translation *t)
 {
     for (unsigned i = 0; i < t->cold_count; i++) {
@@ -389,8 +376,8 @@ void flow_cold(struct translation *t)
         case COLD_FILL:  cold_fill(t, c); break;
         case COLD_CHAIN: case COLD_PLAIN: cold_chain(t, c); break;
         case COLD_TAKEN: cold_taken(t, c); break;
-        case COLD_INTERPRET: cold_interpret(t, c); break;
-        case COLD_POLL:  cold_poll(t, c); break;
+        case COLD_INTERPRET: leave_at(t, t->blocks->stubs.interpret_at, c->offset); break;
+        case COLD_POLL:  leave_at(t, t->blocks->stubs.poll_at, c->offset); break;
         }
     }
 }

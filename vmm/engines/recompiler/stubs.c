@@ -81,9 +81,39 @@ static uint64_t make_exit(struct emit *e, enum rec_exit why, uint64_t leave)
     return at;
 }
 
+#define MOVZX16 ((struct op){.map = 1, .byte = 0xb7})
+
+/* A call, by which a block is left. Behind the return address is an offset in the page. */
+static uint64_t make_exit_at(struct emit *e, uint64_t out)
+{
+    uint64_t at = emit_here(e);
+
+    pop(e, R14);
+    emit_op(e, MOVZX16, R14, rm_mem(R14, 0));
+    emit_op(e, OP32(0x89), R14, rm_mem(RSP, AT(offset)));
+    emit_jmp(e, out);
+    return at;
+}
+
+/* Likewise; behind the offset, how far it is from there back to the jump that is to be patched. */
+static uint64_t make_chain(struct emit *e, enum rec_exit why, uint64_t leave)
+{
+    uint64_t at = emit_here(e);
+
+    pop(e, R14);
+    emit_op(e, MOVZX16, R15, rm_mem(R14, 0));
+    emit_op(e, OP32(0x89), R15, rm_mem(RSP, AT(offset)));
+    emit_op(e, MOVZX16, R15, rm_mem(R14, 2));
+    emit_lea(e, R14, rm_mem(R14, 2));
+    emit_op(e, OP64(0x2b), R14, rm_reg(R15)); // sub
+    emit_store(e, rm_mem(RSP, AT(site)), R14);
+    make_exit(e, why, leave);
+    return at;
+}
+
 /*
- * A call from an access that missed. Behind the return address, a jump of 5 bytes and then the
- * instruction's offset in its page.
+ * A call from an access that missed. Behind the return address: a jump of 5 bytes, the instruction's
+ * offset in its page, and the kind of access.
  */
 static uint64_t make_fill(struct emit *e, uint64_t interpret)
 {
@@ -95,7 +125,8 @@ static uint64_t make_fill(struct emit *e, uint64_t interpret)
         push(e, scratch[i]);
     emit_lea(e, RDI, rm_mem(RSP, depth - (int32_t)offsetof(struct rec_cpu, state)));
     emit_mov(e, RSI, R14);
-    emit_mov(e, RDX, R15);
+    emit_load(e, RDX, rm_mem(RSP, 8 * (int32_t)COUNT(scratch))); // the return address
+    emit_op(e, OP32(0x8b), RDX, rm_mem(RDX, 7));
     emit_mov_imm(e, RAX, (uint64_t)(uintptr_t)rec_fill);
     emit_op(e, OP32(0xff), 2, rm_reg(RAX)); // call
     emit_mov(e, R15, RAX);
@@ -107,7 +138,7 @@ static uint64_t make_fill(struct emit *e, uint64_t interpret)
     emit_byte(e, 0xc3);
     emit_set(e, refused, emit_here(e));
     pop(e, R14);
-    emit_op(e, (struct op){.map = 1, .byte = 0xb7}, R14, rm_mem(R14, 5)); // movzx r14d, word
+    emit_op(e, MOVZX16, R14, rm_mem(R14, 5));
     emit_op(e, OP32(0x89), R14, rm_mem(RSP, AT(offset)));
     emit_jmp(e, interpret);
     return at;
@@ -169,9 +200,11 @@ void stubs_make(struct blocks *blocks)
     s->lookup = make_lookup(e, s->unknown);
     s->poll = make_exit(e, REC_EXIT_POLL, leave);
     s->interpret = make_exit(e, REC_EXIT_INTERPRET, leave);
-    s->chain_direct = make_exit(e, REC_EXIT_CHAIN_DIRECT, leave);
-    s->chain_entry = make_exit(e, REC_EXIT_CHAIN_ENTRY, leave);
-    s->chain_plain = make_exit(e, REC_EXIT_CHAIN_PLAIN, leave);
+    s->poll_at = make_exit_at(e, s->poll);
+    s->interpret_at = make_exit_at(e, s->interpret);
+    s->chain_direct = make_chain(e, REC_EXIT_CHAIN_DIRECT, leave);
+    s->chain_entry = make_chain(e, REC_EXIT_CHAIN_ENTRY, leave);
+    s->chain_plain = make_chain(e, REC_EXIT_CHAIN_PLAIN, leave);
     s->helper = make_helper(e);
     s->fill = make_fill(e, s->interpret);
     s->commit = make_commit(e);
