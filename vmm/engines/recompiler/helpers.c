@@ -76,47 +76,91 @@ static void fill(uint64_t to, uint64_t value, uint64_t count, unsigned size)
     }
 }
 
+static void copy_down(uint64_t to, uint64_t from, uint64_t count, unsigned size)
+{
+    switch (size) {
+    case 1:
+        __asm__ volatile("std; rep movsb; cld" : "+D"(to), "+S"(from), "+c"(count) : : "memory", "cc");
+        break;
+    case 2:
+        __asm__ volatile("std; rep movsw; cld" : "+D"(to), "+S"(from), "+c"(count) : : "memory", "cc");
+        break;
+    case 4:
+        __asm__ volatile("std; rep movsl; cld" : "+D"(to), "+S"(from), "+c"(count) : : "memory", "cc");
+        break;
+    default:
+        __asm__ volatile("std; rep movsq; cld" : "+D"(to), "+S"(from), "+c"(count) : : "memory", "cc");
+        break;
+    }
+}
+
+/* How many elements from `at` on are in its page; 0: the first is in two. */
+static uint64_t elements(uint64_t at, unsigned size, bool down)
+{
+    uint64_t offset = at & (PAGE - 1);
+
+    if (!down)
+        return (PAGE - offset) / size;
+    return offset + size > PAGE ? 0 : offset / size + 1;
+}
+
 /*
- * MOVS and STOS upwards, a page's share at a time; between shares, as between two iterations, the
- * guest can be interrupted. RAM that overlaps differently on the host than in linear addresses
- * (two addresses of one page) is copied in elements as well, so that the result is the same.
+ * Host addresses of the first elements. Downwards and upwards are the same where source and
+ * destination have nothing in common, but the latter is faster.
+ */
+static void move(uint64_t to, uint64_t from, uint64_t count, unsigned size, bool down)
+{
+    uint64_t back = (count - 1) * size, distance = to > from ? to - from : from - to;
+
+    if (!down)
+        copy(to, from, count, size);
+    else if (distance >= count * size)
+        copy(to - back, from - back, count, size);
+    else
+        copy_down(to, from, count, size);
+}
+
+/*
+ * MOVS and STOS, a page's share at a time; between shares, as between two iterations, the guest can
+ * be interrupted. RAM that overlaps differently on the host than in linear addresses (two addresses
+ * of one page) is copied in elements as well, so that the result is the same.
  */
 uint64_t rec_string(struct rec_cpu *cpu)
 {
     struct cpu_state *s = &cpu->state;
     uint32_t argument = cpu->argument;
     unsigned size = argument & REC_STRING_SIZE;
-    bool repeat = argument & REC_STRING_REP, moves = argument & REC_STRING_MOVS;
+    bool repeat = argument & REC_STRING_REP, moves = argument & REC_STRING_MOVS,
+         down = s->rflags & RFLAGS_DF;
     uint64_t mask = cpu->mode & REC_MODE_64 ? ~0ull : 0xffffffffu;
     uint64_t base = argument & REC_STRING_FS ? s->fs.base : argument & REC_STRING_GS ? s->gs.base : 0;
 
-    if (s->rflags & RFLAGS_DF)
-        return rec_give_up(cpu);
     for (;;) {
         uint64_t count = repeat ? s->gpr[CPU_RCX] & mask : 1, to = s->gpr[CPU_RDI] & mask,
-                 from = ((s->gpr[CPU_RSI] & mask) + base) & mask, share, add_to, add_from = 0;
+                 from = ((s->gpr[CPU_RSI] & mask) + base) & mask, share, step, add_to, add_from = 0;
 
         if (count == 0) {
             if (repeat && mask != ~0ull)
                 s->gpr[CPU_RCX] = 0;
             return 0;
         }
-        share = least(count, (PAGE - (to & (PAGE - 1))) / size);
+        share = least(count, elements(to, size, down));
         if (moves)
-            share = least(share, (PAGE - (from & (PAGE - 1))) / size);
+            share = least(share, elements(from, size, down));
         if (share == 0) // an element in two pages
             return rec_give_up(cpu);
         if (moves && (add_from = rec_addend(cpu, from, false)) == REC_REFUSED)
             return rec_give_up(cpu);
         if ((add_to = rec_addend(cpu, to, true)) == REC_REFUSED)
             return rec_give_up(cpu);
+        step = down ? -(share * size) : share * size;
         if (moves) {
-            copy(to + add_to, from + add_from, share, size);
-            s->gpr[CPU_RSI] = (s->gpr[CPU_RSI] + share * size) & mask;
+            move(to + add_to, from + add_from, share, size, down);
+            s->gpr[CPU_RSI] = (s->gpr[CPU_RSI] + step) & mask;
         } else {
-            fill(to + add_to, s->gpr[CPU_RAX], share, size);
+            fill(to + add_to - (down ? (share - 1) * size : 0), s->gpr[CPU_RAX], share, size);
         }
-        s->gpr[CPU_RDI] = (to + share * size) & mask;
+        s->gpr[CPU_RDI] = (to + step) & mask;
         if (!repeat)
             return 0;
         s->gpr[CPU_RCX] = count - share;
