@@ -173,6 +173,37 @@ static void test_level(void)
     ok(lapic_pending(&apic[1]) == -1, "an APIC that is off takes no fixed interrupt");
 }
 
+/* What a vCPU does in the midst of translated code must not need the IOAPIC, which has a lock. */
+static void test_unlocked(void)
+{
+    struct apic_message message = {.destination = 2, .vector = 0x61, .level = true};
+
+    reset();
+    ok(!lapic_msr_write_unlocked(&apic[2], 0x80b, 0), "no EOI by MSR before x2APIC mode");
+    to_x2(2);
+    (void)apic_bus_send(&bus, &message);
+    lapic_acknowledge(&apic[2], 0x61);
+    ok(!lapic_msr_write_unlocked(&apic[2], 0x80b, 0), "not if the IOAPIC has to be told");
+    is_u64(apic[2].isr[3], 2, "nothing is done then");
+    lapic_eoi(&apic[2]);
+    message.level = false;
+    (void)apic_bus_send(&bus, &message);
+    lapic_acknowledge(&apic[2], 0x61);
+    message.vector = 0x51;
+    (void)apic_bus_send(&bus, &message);
+    memset(signals, 0, sizeof(signals));
+    ok(lapic_msr_write_unlocked(&apic[2], 0x80b, 0), "edge-triggered: done");
+    is_u64(signals[2][LAPIC_INTERRUPT], 1, "and the vCPU is told that another one waits");
+    is_u64((uint64_t)lapic_pending(&apic[2]), 0x51, "which it gets");
+    lapic_acknowledge(&apic[2], 0x51);
+    ok(lapic_msr_write_unlocked(&apic[2], 0x80b, 0), "the last one");
+    is_u64(signals[2][LAPIC_INTERRUPT], 1, "of which it need not be told");
+    ok(!lapic_msr_write_unlocked(&apic[2], 0x80b, 1), "EOI takes nothing but 0");
+    ok(!lapic_msr_write_unlocked(&apic[2], 0x808, 0), "the task priority is not among them");
+    ok(lapic_msr_write_unlocked(&apic[2], 0x830, 3ull << 32 | 0x40), "a message");
+    is_u64(signals[3][LAPIC_INTERRUPT], 1, "arrives");
+}
+
 static void test_destinations(void)
 {
     reset();
@@ -463,6 +494,7 @@ int main(void)
     test_registers();
     test_priority();
     test_level();
+    test_unlocked();
     test_destinations();
     test_others();
     test_oneshot();

@@ -188,18 +188,24 @@ void lapic_acknowledge(struct lapic *lapic, uint8_t vector)
     lapic->isr[vector / 32] |= 1u << (vector % 32);
 }
 
+/* Do others have to hear of the end of this interrupt? */
+static bool is_broadcast(const struct lapic *lapic, int vector)
+{
+    return lapic->tmr[vector / 32] >> (vector % 32) & 1 && !(lapic->svr & SVR_NO_BROADCAST) &&
+           lapic->bus->eoi;
+}
+
 void lapic_eoi(struct lapic *lapic)
 {
     int vector = highest_in_service(lapic);
-    uint32_t bit;
 
     if (vector < 0)
         return;
-    bit = 1u << (vector % 32);
-    lapic->isr[vector / 32] &= ~bit;
-    if ((lapic->tmr[vector / 32] & bit) && !(lapic->svr & SVR_NO_BROADCAST) && lapic->bus->eoi)
+    lapic->isr[vector / 32] &= ~(1u << (vector % 32));
+    if (is_broadcast(lapic, vector))
         lapic->bus->eoi(lapic->bus->ioapic, (uint8_t)vector);
-    lapic->signal(lapic->vcpu, LAPIC_INTERRUPT, 0);
+    if (lapic_requested(lapic) >= 0 || lapic->lint0)
+        lapic->signal(lapic->vcpu, LAPIC_INTERRUPT, 0);
 }
 
 void lapic_error(struct lapic *lapic, uint32_t bit)
@@ -499,6 +505,24 @@ bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value)
         write_register(lapic, reg, (uint32_t)value);
     }
     return true;
+}
+
+bool lapic_msr_write_unlocked(struct lapic *lapic, uint32_t msr, uint64_t value)
+{
+    int vector;
+
+    switch (msr) {
+    case MSR_X2APIC_FIRST + REG_EOI:
+        vector = highest_in_service(lapic);
+        if (vector >= 0 && is_broadcast(lapic, vector))
+            return false;
+        return lapic_msr_write(lapic, msr, value);
+    case MSR_X2APIC_FIRST + REG_ICR:
+    case MSR_TSC_DEADLINE:
+        return lapic_msr_write(lapic, msr, value);
+    default:
+        return false;
+    }
 }
 
 void lapic_set_cr8(struct lapic *lapic, uint8_t cr8)

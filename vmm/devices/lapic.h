@@ -112,6 +112,11 @@ uint32_t lapic_mmio_read(struct lapic *lapic, uint32_t offset);
 void lapic_mmio_write(struct lapic *lapic, uint32_t offset, uint32_t value);
 bool lapic_msr_read(struct lapic *lapic, uint32_t msr, uint64_t *value) VMM_MUST_CHECK;
 bool lapic_msr_write(struct lapic *lapic, uint32_t msr, uint64_t value) VMM_MUST_CHECK;
+/*
+ * Likewise for a vCPU that cannot wait for the machine's lock: of the frequent registers (ICR, EOI,
+ * IA32_TSC_DEADLINE) what does without it. False: nothing has been done, for whatever reason.
+ */
+bool lapic_msr_write_unlocked(struct lapic *lapic, uint32_t msr, uint64_t value) VMM_MUST_CHECK;
 /* IA32_TSC_DEADLINE is one of these MSRs; the guest's TSC has moved against the clock. */
 void lapic_set_tsc_skew(struct lapic *lapic, uint64_t skew);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* C functions that translated code calls: string instructions, and the clock. */
+/* C functions that translated code calls: string instructions, the clock, and the local APIC. */
 #include "vmm/engines/recompiler/translate.h"
 
 #define PAGE   4096ull
@@ -30,6 +30,19 @@ uint64_t rec_rdtsc(struct rec_cpu *cpu)
     cpu->state.gpr[CPU_RDX] = now >> 32;
     if (cpu->argument) // RDTSCP
         cpu->state.gpr[CPU_RCX] = cpu->vcpu->msrs->tsc_aux;
+    return 0;
+}
+
+/* Interrupts sent, ended and timed by MSR. Whoever gets one is told to leave translated code. */
+uint64_t rec_write_msr(struct rec_cpu *cpu)
+{
+    struct vcpu *vcpu = cpu->vcpu;
+    const struct cpu_state *s = &cpu->state;
+    uint64_t value = s->gpr[CPU_RDX] << 32 | (uint32_t)s->gpr[CPU_RAX];
+
+    if (cpu->engine->lockstep || vm_traces(vcpu->vm, TRACE_MSR) || s->cr8 != lapic_cr8(&vcpu->lapic) ||
+        !lapic_msr_write_unlocked(&vcpu->lapic, (uint32_t)s->gpr[CPU_RCX], value))
+        return rec_give_up(cpu);
     return 0;
 }
 

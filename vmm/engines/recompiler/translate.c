@@ -88,6 +88,8 @@ static enum insn_class class_by_opcode(const struct insn *i)
             return INSN_INVLPG;
         if (is_bit_string(i))
             return INSN_BIT;
+        if (op == 0x30)
+            return INSN_WRITE_MSR;
         if (op == 0x31)
             return INSN_RDTSC;
         if (op == 0x05)
@@ -167,7 +169,7 @@ static enum insn_class class_of(const struct translation *t, struct unit *u)
         return t->code_size == 8 && i->addrsize == 8 && (t->mode & REC_MODE_AVX) ? class : INSN_INTERPRET;
     if (class == INSN_WRITE_CR3 || class == INSN_INVLPG)
         return t->code_size == 8 && i->addrsize == 8 && !(t->mode & REC_MODE_USER) ? class : INSN_INTERPRET;
-    if (class == INSN_READ_CR)
+    if (class == INSN_READ_CR || class == INSN_WRITE_MSR)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)
         return t->mode & REC_MODE_CLOCK ? class : INSN_INTERPRET;
@@ -385,7 +387,7 @@ static void emit_unit(struct translation *t, const struct unit *u)
     case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
     case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:
     case INSN_FENCE: case INSN_READ_SEGMENT: case INSN_READ_CR: case INSN_BASE: case INSN_XSAVE:
-    case INSN_XRSTOR:
+    case INSN_XRSTOR: case INSN_WRITE_MSR:
         system_emit(t, u);
         break;
     case INSN_BIT:   copy_bit(t, u); break;

@@ -20,7 +20,7 @@ enum insn_class {
     INSN_COPY, INSN_NOP, INSN_PUSH, INSN_POP, INSN_LEAVE,
     INSN_STRING, INSN_CLI, INSN_STI, INSN_PUSHF, INSN_POPF, INSN_STAC, INSN_CLAC, INSN_SWAPGS,
     INSN_DF, INSN_RDTSC, INSN_FENCE, INSN_READ_SEGMENT, INSN_READ_CR, INSN_BASE, INSN_BIT,
-    INSN_XSAVE, INSN_XRSTOR,
+    INSN_XSAVE, INSN_XRSTOR, INSN_WRITE_MSR,
     INSN_JCC,
     /* These end a block. */
     INSN_JMP, INSN_CALL, INSN_RET, INSN_JMP_INDIRECT, INSN_CALL_INDIRECT, INSN_SYSCALL, INSN_SYSRET,
@@ -165,6 +165,7 @@ void system_call_at(struct translation *t, const struct unit *u, rec_helper *hel
 rec_helper rec_string; // cpu->argument is REC_STRING_*
 rec_helper rec_rdtsc; // argument: RDTSCP
 rec_helper rec_pause;
+rec_helper rec_write_msr;
 #define REC_STRING_SIZE 0x0fu
 #define REC_STRING_MOVS 0x10u // else STOS
 #define REC_STRING_REP  0x20u
