@@ -80,6 +80,8 @@ void operand_address(struct translation *t, struct ea ea)
         in_slot = false;
     } else if (base == NO_REG) {
         emit_op_imm(e, OP64(0xc7), 0, rm_reg(R14), (uint32_t)ea.disp, 4); // sign-extended
+    } else if (ea.disp == 0) {
+        emit_mov(e, R14, base); // takes a processor no time, unlike LEA
     } else {
         emit_lea(e, R14, rm_mem(base, ea.disp));
     }

@@ -148,11 +148,22 @@ void view_flush_page(struct view *view, uint64_t linear)
     flush_jumps_to(view, linear >> 12);
 }
 
+static void unwrite(struct view *view, unsigned n, uint64_t host)
+{
+    if (view->host[n] == host)
+        view->write[n] = view_empty(n);
+}
+
 void view_unwrite(struct view *view, uint64_t host)
 {
-    for (unsigned i = 0; i < VIEW_ALL; i++)
-        if (view->write[i] != view_empty(i) && view->host[i] == host)
-            view->write[i] = view_empty(i);
+    if (view->used_count[0] > VIEW_USED || view->used_count[1] > VIEW_USED) {
+        for (unsigned i = 0; i < VIEW_ALL; i++)
+            unwrite(view, i, host);
+        return;
+    }
+    for (unsigned global = 0; global < 2; global++)
+        for (unsigned i = 0; i < view->used_count[global]; i++)
+            unwrite(view, view->used[global][i], host);
 }
 
 static void note_use(struct view *view, unsigned n)
