@@ -92,6 +92,7 @@ struct rec_cpu {
      * aligned is not, in two pages, and is not here.
      */
     _Alignas(64) uint8_t bounce[1 + REC_BOUNCE];
+    uint8_t  vectors[16][32];   // registers, while a C function uses them
     uint64_t bounce_linear;     // where its bytes belong, and how many
     uint32_t bounce_size;
     uint64_t bit_mask[2];       // 31, 63

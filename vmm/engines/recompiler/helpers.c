@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* C functions that translated code calls: string instructions, the clock, and the local APIC. */
+#include "vmm/engines/recompiler/run.h"
 #include "vmm/engines/recompiler/translate.h"
 
 #define PAGE   4096ull
@@ -33,17 +34,36 @@ uint64_t rec_rdtsc(struct rec_cpu *cpu)
     return 0;
 }
 
-/* Interrupts sent, ended and timed by MSR. Whoever gets one is told to leave translated code. */
+#define SAVE(n) "vmovdqu %%ymm" #n ", " #n "*32(%0)\n\t"
+#define LOAD(n) "vmovdqu " #n "*32(%0), %%ymm" #n "\n\t"
+#define EACH(move)                                                                       \
+    move(0) move(1) move(2) move(3) move(4) move(5) move(6) move(7) move(8) move(9)      \
+    move(10) move(11) move(12) move(13) move(14) move(15)
+
+/*
+ * Interrupts sent, ended and timed by MSR. Devices and the C library may use vector registers. What
+ * is for this vCPU comes in right behind the instruction, if it can.
+ */
 uint64_t rec_write_msr(struct rec_cpu *cpu)
 {
     struct vcpu *vcpu = cpu->vcpu;
-    const struct cpu_state *s = &cpu->state;
+    struct cpu_state *s = &cpu->state;
     uint64_t value = s->gpr[CPU_RDX] << 32 | (uint32_t)s->gpr[CPU_RAX];
+    bool done;
 
-    if (cpu->engine->lockstep || vm_traces(vcpu->vm, TRACE_MSR) || s->cr8 != lapic_cr8(&vcpu->lapic) ||
-        !lapic_msr_write_unlocked(&vcpu->lapic, (uint32_t)s->gpr[CPU_RCX], value))
+    if (cpu->engine->lockstep || vm_traces(vcpu->vm, TRACE_MSR) || s->cr8 != lapic_cr8(&vcpu->lapic))
         return rec_give_up(cpu);
-    return 0;
+    __asm__ volatile(EACH(SAVE) "vzeroupper" : : "r"(cpu->vectors) : "memory");
+    done = lapic_msr_write_unlocked(&vcpu->lapic, (uint32_t)s->gpr[CPU_RCX], value);
+    __asm__ volatile(EACH(LOAD) : : "r"(cpu->vectors) : "memory");
+    if (!done)
+        return rec_give_up(cpu);
+    if (!atomic_load_explicit(&cpu->poll, memory_order_relaxed))
+        return 0;
+    s->rip = cpu->page + cpu->argument;
+    if (!(cpu->mode & REC_MODE_64))
+        s->rip = (uint32_t)s->rip;
+    return run_elsewhere(cpu, run_rflags(cpu));
 }
 
 uint64_t rec_addend(struct rec_cpu *cpu, uint64_t linear, bool write)

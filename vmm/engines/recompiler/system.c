@@ -239,7 +239,7 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_XRSTOR: system_call_at(t, u, rec_xrstor, 0); break;
     case INSN_BASE:   base(t, u); break;
     case INSN_RDTSC:  system_call(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
-    case INSN_WRITE_MSR: system_call(t, u, rec_write_msr, 0); break;
+    case INSN_WRITE_MSR: system_call(t, u, rec_write_msr, (uint32_t)u->offset + u->insn.length); break;
     default:          break;
     }
 }
