@@ -81,7 +81,7 @@ check_boot()
     is "$got" "$want" "$name: $what"
     echo "# times $name: $seconds s of CPU"
     [ "$got" = "$want" ] || {
-        printf '%s\n' "$console" | grep -aE 'report:|FAILED|panic'
+        printf '%s\n' "$console" | grep -aE "report:|FAILED|panic|$complaints"
         printf '%s\n' "$console" | tail -n 25
         cat "$tap_temporary/stats"
     } | sed 's/^/# /'
