@@ -1,6 +1,7 @@
 # What runs on the developer's machine: the emulator's runner and the guest's builder.
 
-$(eval $(call program,qemu-run,$(addprefix tools/qemu-run/,main.c child.c frames.c screen.c steps.c),,))
+# It decodes the frames of a command's output as `graft run --exec` does.
+$(eval $(call program,qemu-run,$(addprefix tools/qemu-run/,main.c child.c screen.c steps.c) hosts/linux/frames.c,,hosts/linux))
 $(eval $(call program,mkcpio,tools/mkcpio.c,,))
 
 # The guest's agent: a Linux program without a C library, so that the guest's image stays small.

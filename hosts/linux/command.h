@@ -2,7 +2,7 @@
 /*
  * A command for the guest's init (tools/guest/init, --exec): on its way in a cpio archive behind
  * the initrd, and its output and status on their way back, framed on the console
- * (tools/qemu-run/frames.h).
+ * (hosts/linux/frames.h).
  *
  * What the console says is the guest's word and may be anything: it can choose output and status,
  * nothing else. Set up before any thread is started; command_take() by the console's writer.
@@ -10,7 +10,7 @@
 #ifndef HOSTS_LINUX_COMMAND_H
 #define HOSTS_LINUX_COMMAND_H
 
-#include "tools/qemu-run/frames.h"
+#include "hosts/linux/frames.h"
 #include "vmm/vm.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 # Tests of the host interface on Linux: one program a file, each speaking TAP. They link what `graft` does.
 linux-unit-test = $(eval $(call unittest,unit-linux-$(1),tests/linux/$(1).c $(2) tests/unit/tap.c,\
-    linux vmmengines vmm vmmboot vmmcpu g,hosts/linux vmm lib tools tests/linux tests/unit,-lseccomp -pthread))
+    linux vmmengines vmm vmmboot vmmcpu g,hosts/linux vmm lib tests/linux tests/unit,-lseccomp -pthread))
 
 $(call linux-unit-test,options)
 $(call linux-unit-test,escape)

@@ -2,7 +2,7 @@
 /* Unit test of qemu-run: the frames of a command's output, and the steps of a scripted console. */
 #include "tests/unit/tap.h"
 
-#include "tools/qemu-run/frames.h"
+#include "hosts/linux/frames.h"
 #include "tools/qemu-run/steps.h"
 
 #include <string.h>

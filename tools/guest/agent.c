@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The agent in the test guest: a Linux program for x86-64 without a C library.
- *     agent exec FILE NONCE   run /bin/sh FILE and send its output and status framed (tools/qemu-run/frames.h)
+ *     agent exec FILE NONCE   run /bin/sh FILE and send its output and status framed (hosts/linux/frames.h)
  *     agent mark NAME         print "mark NAME TSC": the time stamp counter, as it is read
  *     agent work port N       N reads of PCI configuration: a port write and a port read each
  *     agent work mmio N       N reads of the I/O APIC's window (needs iomem=relaxed on the kernel's command line)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* qemu-run: start an emulator, hand its serial line to a terminal, a test or a command's output, and end it. */
 #include "child.h"
-#include "frames.h"
+#include "hosts/linux/frames.h"
 #include "screen.h"
 #include "steps.h"
 

@@ -9,8 +9,8 @@
  * A line may follow other text (a prefix of a terminal multiplexer) and end in \r\n. Output is never longer than
  * FRAME_LINE bytes a line. The decoder keeps one line and allocates nothing.
  */
-#ifndef TOOLS_QEMU_RUN_FRAMES_H
-#define TOOLS_QEMU_RUN_FRAMES_H
+#ifndef HOSTS_LINUX_FRAMES_H
+#define HOSTS_LINUX_FRAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The decoder of the framing of a guest command's output. */
-#include "frames.h"
+#include "hosts/linux/frames.h"
 
 #include <inttypes.h>
 #include <stdio.h>
