@@ -244,7 +244,7 @@ debian()
     PATH=$PATH:/usr/sbin debian_root
     {
         tree_list $guest/root-debian | grep -Ev '^[a-z]+ /var/(cache|lib/apt|lib/dpkg)/' |
-            sed "s| $top/$guest/root-debian.new/| /|"
+            sed "s| /[^ ]*/$guest/root-debian.new/| /|" # links of fakechroot's; the tree may have been moved since
         echo "node /dev/console 600 5 1"
         echo "node /dev/null 666 1 3"
         echo "link /init /lib/systemd/systemd"
