@@ -18,9 +18,10 @@ bool blocks_init(struct blocks *blocks, struct host *host, const struct recompil
     blocks->page_count = memory_end >> 12;
     blocks->pages = host_alloc(host, blocks->page_count * sizeof(struct page), 16);
     blocks->hash = host_alloc(host, BLOCKS_HASH * sizeof(uint32_t), 16);
+    blocks->around = host_alloc(host, (code->size / BLOCKS_AROUND + 1) * sizeof(uint32_t), 16);
     blocks->block = host_alloc(host, BLOCKS_MAX * sizeof(struct block), 16);
     blocks->translation = host_alloc(host, sizeof(struct translation), 64);
-    if (!blocks->pages || !blocks->hash || !blocks->block || !blocks->translation)
+    if (!blocks->pages || !blocks->hash || !blocks->around || !blocks->block || !blocks->translation)
         return false;
     blocks->emit = (struct emit){
         .out = code->writable, .end = code->writable + code->size,
@@ -38,6 +39,8 @@ void blocks_free(struct blocks *blocks, struct host *host)
         host_free(host, blocks->pages);
     if (blocks->hash)
         host_free(host, blocks->hash);
+    if (blocks->around)
+        host_free(host, blocks->around);
     if (blocks->block)
         host_free(host, blocks->block);
     if (blocks->translation)
@@ -73,7 +76,7 @@ bool blocks_crosses(const uint8_t *bytes, unsigned offset, unsigned mode)
 struct block *blocks_translate(struct blocks *blocks, const struct origin *place)
 {
     struct emit *e = &blocks->emit;
-    uint32_t n = blocks->count, *hash;
+    uint32_t n = blocks->count, begin = blocks_offset(blocks, e->out), *hash;
     struct block *b = &blocks->block[n];
     struct page *p = blocks_page(blocks, place->page);
 
@@ -83,6 +86,9 @@ struct block *blocks_translate(struct blocks *blocks, const struct origin *place
                         .first = (uint16_t)place->offset, .mode = (uint16_t)place->mode};
     if (!translate(blocks, b, place))
         return NULL;
+    for (uint32_t i = (begin + BLOCKS_AROUND - 1) / BLOCKS_AROUND;
+         i * BLOCKS_AROUND < blocks_offset(blocks, e->out); i++)
+        blocks->around[i] = n;
     hash = bucket(blocks, place->page, place->offset, place->mode);
     b->next_hash = *hash;
     *hash = n;
@@ -100,19 +106,16 @@ struct block *blocks_translate(struct blocks *blocks, const struct origin *place
 struct block *blocks_at(const struct blocks *blocks, uint64_t pc)
 {
     uint64_t offset = pc - (uint64_t)(uintptr_t)blocks->code.executable;
-    uint32_t low = 1, high = blocks->count;
+    uint32_t n;
 
     if (offset >= blocks->code.size || blocks->count < 2 || offset < blocks->block[1].code)
         return NULL;
-    while (high - low > 1) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (blocks->block[middle].code <= offset)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &blocks->block[low];
+    n = blocks->around[offset / BLOCKS_AROUND];
+    if (n == 0)
+        n = 1; // the stubs are in front of it
+    while (n + 1 < blocks->count && blocks->block[n + 1].code <= offset)
+        n++;
+    return &blocks->block[n];
 }
 
 static void unlink_hash(struct blocks *blocks, struct block *b)

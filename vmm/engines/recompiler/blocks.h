@@ -16,6 +16,7 @@
 
 #define BLOCKS_MAX  (1u << 18)
 #define BLOCKS_HASH (1u << 16)
+#define BLOCKS_AROUND 512u
 
 /* What a block wants of the status flags where it begins. */
 enum block_flags {
@@ -83,6 +84,7 @@ struct blocks {
     uint64_t page_count;
     uint32_t count;         // blocks in use; number 0 is none
     uint32_t *hash;
+    uint32_t *around;       // by BLOCKS_AROUND bytes of code: the block that their first byte is of
     uint32_t crossing;      // first of the blocks with a second page
     struct block *block;
     struct translation *translation; // room for the one that is being made
