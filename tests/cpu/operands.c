@@ -49,6 +49,34 @@ static void below_zero(struct machine *m)
     ok(stored == there[0], "%s: and a store", machine_name(m));
 }
 
+/*
+ * The stack pointer itself wraps: behind the last word below 4 GiB it is 0, and a push is there again. By whole registers that
+ * would be 4 GiB below, where nobody looks.
+ */
+static void around_zero(struct machine *m)
+{
+    static const uint8_t codes[3][12] = {
+        {0x58, 0x59, 0x52, 0xf4},                               // pop eax; pop ecx; push edx
+        {0x58, 0x83, 0xc4, 0x04, 0x52, 0xf4},                   // pop eax; add esp, 4; push edx
+        {0x58, 0x8d, 0x64, 0x24, 0x04, 0xe8, 0, 0, 0, 0, 0xf4}, // pop eax; lea esp, [esp + 4]; call the next
+    };
+    static const uint32_t there[2] = {0x12345678, 0x9abcdef0};
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct machine_end end;
+        uint32_t stored;
+
+        memcpy(pages + 5 * PAGE - 8, there, sizeof(there));
+        memset(state, 0, sizeof(*state));
+        state->gpr[CPU_RSP] = state->rsp = 0xfffffff8;
+        state->gpr[CPU_RDX] = MACHINE_USER + 10;
+        ok(run(m, 4, codes[i], sizeof(codes[i]), &end) && end.vector == GP, "%s: it gets to its end", machine_name(m));
+        ok(state->gpr[CPU_RAX] == there[0], "%s: the last words below 4 GiB, %u", machine_name(m), i);
+        memcpy(&stored, pages + 5 * PAGE - 4, 4);
+        ok(stored == MACHINE_USER + 10 && state->rsp == 0xfffffffc, "%s: ESP of 0, and what is pushed is there", machine_name(m));
+    }
+}
+
 /* What has to be aligned and lies in two pages is #GP, though both are there. */
 static void aligned_in_two_pages(struct machine *m)
 {
@@ -82,6 +110,7 @@ int main(void)
             continue;
         }
         below_zero(m);
+        around_zero(m);
         aligned_in_two_pages(m);
         machine_free(m);
     }

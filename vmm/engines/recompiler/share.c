@@ -106,9 +106,12 @@ static bool touches(const struct translation *t, const struct unit *u, struct to
         *touch = (struct touch){{.base = CPU_RSP}, word, true, false};
         return true;
     }
-    /* Those with an operand in memory make two accesses, each checked by itself. */
+    /*
+     * Those with an operand in memory make two accesses, each checked by itself. Outside 64-bit code the stack pointer behind the
+     * last word below 4 GiB is 0, and the access by the whole register 4 GiB lower: one byte more, which is not in that page.
+     */
     if (u->class == INSN_PUSH || u->class == INSN_CALL || u->class == INSN_CALL_INDIRECT) {
-        *touch = (struct touch){{.base = CPU_RSP, .disp = -(int32_t)word}, word, true, true};
+        *touch = (struct touch){{.base = CPU_RSP, .disp = -(int32_t)word}, word == 4 ? 5 : word, true, true};
         return !u->insn.memory;
     }
     if (u->class != INSN_COPY || !u->effects.size || !u->insn.memory)
