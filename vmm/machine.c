@@ -190,7 +190,7 @@ static enum vmm_status install_firmware(struct vm *vm, uint64_t *rsdp)
     return firmware_install(&vm->memory, &config, rsdp);
 }
 
-bool machine_boot(struct vm *vm)
+static bool load_kernel(struct vm *vm)
 {
     const struct boot_module initrd = {
         .data = vm->config.initrd.data, .size = vm->config.initrd.size,
@@ -204,12 +204,6 @@ bool machine_boot(struct vm *vm)
         .module_count = vm->config.initrd.size ? 1 : 0,
     };
 
-    if (vm->config.bios.size) {
-        if (rom_shadow(&vm->rom, &vm->memory))
-            return true;
-        vm_log(vm, "boot: no RAM for the ROM below 1 MiB");
-        return false;
-    }
     if (install_firmware(vm, &request.rsdp) != VMM_OK) {
         vm_log(vm, "boot: the firmware tables do not fit");
         return false;
@@ -219,4 +213,22 @@ bool machine_boot(struct vm *vm)
         return false;
     }
     return true;
+}
+
+bool machine_boot(struct vm *vm)
+{
+    bool loaded;
+
+    if (vm->config.bios.size) {
+        if (rom_shadow(&vm->rom, &vm->memory))
+            return true;
+        vm_log(vm, "boot: no RAM for the ROM below 1 MiB");
+        return false;
+    }
+    if (vm->config.images && !vm->config.images(vm->host, true))
+        return false;
+    loaded = load_kernel(vm);
+    if (vm->config.images)
+        (void)vm->config.images(vm->host, false);
+    return loaded;
 }

@@ -36,6 +36,11 @@ struct vm_config {
     struct vm_image kernel;   // bzImage or ELF; size 0: none, with `bios`
     struct vm_image bios;     // a ROM (vmm/devices/rom.h) to start from instead; size 0: none
     struct vm_image initrd;   // or the first module; size 0: none
+    /*
+     * Kernel and initrd are needed from here on, or until the next time no more; by vm_create() and
+     * at each reset. False: they are not to be had again, said in the log. NULL: always there.
+     */
+    bool (*images)(struct host *host, bool needed);
     const char *kernel_name;  // the first word of Multiboot's command line; may be NULL
     const char *command_line; // may be NULL
     bool hpet;

@@ -45,24 +45,28 @@ static void add_entry(struct archive *archive, const char *name, unsigned mode, 
     append(archive, data, size);
 }
 
-static bool add_archive(struct vm_image *initrd, const char *text, const char *nonce)
+static bool add_archive(struct image *initrd, const char *text, const char *nonce)
 {
-    size_t first = (initrd->size + ALIGN - 1) / ALIGN * ALIGN;
+    struct vm_image *copy = &initrd->copy;
+    size_t first = (copy->size + ALIGN - 1) / ALIGN * ALIGN;
     size_t size = first + ENTRIES * ENTRY_MAX + strlen(text);
     struct archive archive = {NULL, first, 1};
     void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (bytes == MAP_FAILED)
         return false;
-    memcpy(bytes, initrd->data, initrd->size);
+    memcpy(bytes, copy->data, copy->size);
     archive.bytes = bytes;
     add_entry(&archive, "graft", S_IFDIR | 0755, "");
     add_entry(&archive, "graft/name", S_IFREG | 0644, "vm1\n");
     add_entry(&archive, "graft/nonce", S_IFREG | 0644, nonce);
     add_entry(&archive, "graft/command", S_IFREG | 0644, text);
     add_entry(&archive, "TRAILER!!!", 0, "");
-    munmap((void *)(uintptr_t)initrd->data, initrd->size);
-    *initrd = (struct vm_image){bytes, archive.used};
+    munmap((void *)(uintptr_t)copy->data, copy->size);
+    *copy = (struct vm_image){bytes, archive.used};
+    if (initrd->fd >= 0)
+        close(initrd->fd);
+    initrd->fd = -1; // the command is for one start
     return mprotect(bytes, size, PROT_READ) == 0;
 }
 
@@ -95,7 +99,7 @@ static void take_output(void *context, const char *bytes, size_t n)
 }
 
 bool command_init(struct command *command, struct host *host, const char *text, bool show,
-                  struct vm_image *initrd)
+                  struct image *initrd)
 {
     uint64_t random;
     char nonce[18];

@@ -11,6 +11,7 @@
 #define HOSTS_LINUX_COMMAND_H
 
 #include "hosts/linux/frames.h"
+#include "hosts/linux/image.h"
 #include "vmm/vm.h"
 
 #include <stdbool.h>
@@ -37,7 +38,7 @@ struct command {
  * length) behind the initrd. False: no memory or no random bytes.
  */
 bool command_init(struct command *command, struct host *host, const char *text, bool show,
-                  struct vm_image *initrd) __attribute__((warn_unused_result));
+                  struct image *initrd) __attribute__((warn_unused_result));
 
 /* Takes what the console says (context: the command). False: nobody reads the output any more. */
 bool command_take(void *context, const uint8_t *bytes, size_t n);

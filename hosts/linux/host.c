@@ -193,7 +193,7 @@ bool host_init(struct host *host, int input)
 
     memset(host, 0, sizeof(*host));
     host->terminal.keeper = -1;
-    host->memory.fd = host->trace.fd = -1;
+    host->memory.fd = host->trace.fd = host->kernel.fd = host->initrd.fd = -1;
     host->deadline = host->armed = HOST_FOREVER;
     host->cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
     signal(SIGPIPE, SIG_IGN);
@@ -214,7 +214,7 @@ bool host_start_output(struct host *host, int output)
 unsigned host_files(const struct host *host, int fd[HOST_FILES])
 {
     const int all[] = {host->epoll, host->timer, host->wake, host->signals, host->input,
-                       host->terminal.keeper, host->trace.fd};
+                       host->terminal.keeper, host->trace.fd, host->kernel.fd, host->initrd.fd};
     unsigned n = 0;
 
     _Static_assert(sizeof(all) / sizeof(all[0]) <= HOST_FILES, "room for all");
@@ -222,6 +222,24 @@ unsigned host_files(const struct host *host, int fd[HOST_FILES])
         if (all[i] >= 0)
             fd[n++] = all[i];
     return n;
+}
+
+static bool recall(struct host *host, struct image *image, const char *what)
+{
+    const char *wrong = image_recall(image);
+
+    if (wrong)
+        host_say(host, "the %s cannot be read again: %s", what, wrong);
+    return !wrong;
+}
+
+bool host_images(struct host *host, bool needed)
+{
+    if (needed)
+        return recall(host, &host->kernel, "kernel") && recall(host, &host->initrd, "initrd");
+    image_forget(&host->kernel);
+    image_forget(&host->initrd);
+    return true;
 }
 
 /* The user is tired of waiting. */

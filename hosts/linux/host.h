@@ -16,6 +16,7 @@
 
 #include "hosts/linux/escape.h"
 #include "hosts/linux/guest_memory.h"
+#include "hosts/linux/image.h"
 #include "hosts/linux/output.h"
 #include "hosts/linux/terminal.h"
 #include "hosts/linux/trace.h"
@@ -32,6 +33,7 @@
 struct host {
     struct vm *vm;                // from vm_create() on
     struct guest_memory memory;
+    struct image kernel, initrd;  // size 0: none
     unsigned cpus;                // that this process may use
     uint64_t tsc_khz;             // ticks are the TSC's; 0: nanoseconds. Set before vm_create()
     /* Makes guest RAM appear to the guest; NULL: the engine needs none. */
@@ -75,6 +77,9 @@ bool host_start_output(struct host *host, int output) __attribute__((warn_unused
 uint64_t host_ns(void);
 uint64_t host_deadline_ns(struct host *host, uint64_t deadline);
 
+/* vm_config.images. */
+bool host_images(struct host *host, bool needed);
+
 /* Makes guest RAM. */
 bool host_memory(struct host *host, uint64_t size) __attribute__((warn_unused_result));
 
@@ -88,7 +93,7 @@ void host_finish(struct host *host);
 void host_release(struct host *host);
 
 /* The files that it needs, but for output and log: sets fd[] and returns how many. */
-#define HOST_FILES 9u
+#define HOST_FILES 11u
 unsigned host_files(const struct host *host, int fd[HOST_FILES]);
 
 /* A line for the log in the manner of printf. */

@@ -43,26 +43,35 @@ struct run {
     char error[320];
 };
 
+static bool load_rom(struct run *run)
+{
+    const struct options *o = run->options;
+    struct image rom;
+
+    if (!image_load(o->bios, &rom, run->error, sizeof(run->error))) {
+        host_log(&run->host, run->error);
+        return false;
+    }
+    close(rom.fd);
+    run->config.bios = rom.copy;
+    if (rom_size_valid(rom.copy.size))
+        return true;
+    host_say(&run->host, "cannot use %s: a ROM has 64 KiB to 16 MiB in multiples of 4 KiB, not "
+                         "%zu bytes", o->bios, rom.copy.size);
+    return false;
+}
+
 static bool load_images(struct run *run)
 {
     const struct options *o = run->options;
+    struct host *host = &run->host;
 
-    if (o->bios) {
-        if (!image_load(o->bios, &run->config.bios, run->error, sizeof(run->error))) {
-            host_log(&run->host, run->error);
-            return false;
-        }
-        if (rom_size_valid(run->config.bios.size))
-            return true;
-        host_say(&run->host, "cannot use %s: a ROM has 64 KiB to 16 MiB in multiples of 4 KiB, not "
-                             "%zu bytes", o->bios, run->config.bios.size);
-        return false;
-    }
-    if (image_load(o->kernel, &run->config.kernel, run->error, sizeof(run->error)) &&
-        (!o->initrd ||
-         image_load(o->initrd, &run->config.initrd, run->error, sizeof(run->error))))
+    if (o->bios)
+        return load_rom(run);
+    if (image_load(o->kernel, &host->kernel, run->error, sizeof(run->error)) &&
+        (!o->initrd || image_load(o->initrd, &host->initrd, run->error, sizeof(run->error))))
         return true;
-    host_log(&run->host, run->error);
+    host_log(host, run->error);
     return false;
 }
 
@@ -70,7 +79,7 @@ static bool make_command(struct run *run)
 {
     const struct options *o = run->options;
 
-    if (!command_init(&run->command, &run->host, o->exec, o->verbose, &run->config.initrd)) {
+    if (!command_init(&run->command, &run->host, o->exec, o->verbose, &run->host.initrd)) {
         host_log(&run->host, "no memory for the initrd with the command, or no random bytes");
         return false;
     }
@@ -126,6 +135,9 @@ static bool make_machine(struct run *run)
     run->config.watchdog_ms = o->watchdog_ms;
     if (!load_images(run) || (o->exec && !make_command(run)) || !host_memory(host, o->memory))
         return false;
+    run->config.kernel = host->kernel.copy;
+    run->config.initrd = host->initrd.copy;
+    run->config.images = host_images;
     run->engine = run->kind->create(host, o->cpus);
     if (!run->engine) {
         host_log(host, "too little memory for the CPU engine");

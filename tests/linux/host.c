@@ -182,7 +182,7 @@ static void guest_memory(void)
 
 /* --- Images --- */
 
-static bool image(const char *content, size_t size, struct vm_image *image, char *error)
+static bool image(const char *content, size_t size, struct image *image, char *error)
 {
     char path[] = "/tmp/graft-image-XXXXXX";
     int fd = mkstemp(path);
@@ -190,25 +190,66 @@ static bool image(const char *content, size_t size, struct vm_image *image, char
                 image_load(path, image, error, 160);
 
     if (good)
-        ok(ftruncate(fd, 0) == 0 && memcmp(image->data, content, size) == 0,
+        ok(ftruncate(fd, 0) == 0 && memcmp(image->copy.data, content, size) == 0,
            "an image that is shortened later is still there");
     close(fd);
     unlink(path);
     return good;
 }
 
+/* How many of the image's pages are in memory. */
+static unsigned resident(const struct image *image)
+{
+    unsigned char page[64] = {0};
+    unsigned n = 0;
+
+    ok(image->copy.size <= sizeof(page) * 4096 &&
+       mincore((void *)(uintptr_t)image->copy.data, image->copy.size, page) == 0, "pages are counted");
+    for (unsigned i = 0; i < sizeof(page); i++)
+        n += page[i] & 1;
+    return n;
+}
+
+static void image_again(void)
+{
+    char path[] = "/tmp/graft-image-XXXXXX", error[160];
+    static uint8_t content[3 * 4096];
+    int fd = mkstemp(path);
+    struct image image;
+    const char *wrong;
+
+    memset(content, 0x5a, sizeof(content));
+    ok(fd >= 0 && write(fd, content, sizeof(content)) == sizeof(content) &&
+       image_load(path, &image, error, sizeof(error)), "an image of three pages");
+    unlink(path);
+    ok(image_recall(&image) == NULL && resident(&image) == 3, "it is there, and stays when asked for");
+    image_forget(&image);
+    is_u64(resident(&image), 0, "forgotten, it takes no memory");
+    ok(image_recall(&image) == NULL && memcmp(image.copy.data, content, sizeof(content)) == 0,
+       "it is read again, though its name is gone");
+    image_forget(&image);
+    ok(write(fd, content, 1) == 1 && (wrong = image_recall(&image)) && strstr(wrong, "longer"),
+       "but not with another size: longer");
+    ok(ftruncate(fd, 4096) == 0 && (wrong = image_recall(&image)) && strstr(wrong, "shorter"),
+       "shorter");
+    ok(ftruncate(fd, sizeof(content)) == 0 && image_recall(&image) == NULL &&
+       image.copy.data[4095] == 0x5a && image.copy.data[4096] == 0, "what is in it then");
+    close(fd);
+}
+
 static void images(void)
 {
-    struct vm_image got = {NULL, 0};
+    struct image got;
     char error[160];
 
-    ok(image("kernel", 6, &got, error) && got.size == 6, "a file is loaded");
+    ok(image("kernel", 6, &got, error) && got.copy.size == 6, "a file is loaded");
     ok(!image("", 0, &got, error) && strstr(error, "empty"), "an empty one is not");
     ok(!image_load("/nowhere/kernel", &got, error, sizeof(error)) &&
        strstr(error, "/nowhere/kernel: No such file"), "one that is not there is named");
     ok(!image_load("/dev", &got, error, sizeof(error)) && strstr(error, "regular"), "a directory");
     ok(!image_load("/dev/zero", &got, error, sizeof(error)) && strstr(error, "regular"),
        "a device");
+    image_again();
 }
 
 /* --- Output --- */
