@@ -452,7 +452,7 @@ static void copy_fixed(struct translation *t, const struct unit *u, const struct
     note_trap(t, u);
     if (f->op.opsize)
         emit_byte(e, 0x66);
-    if (f->op.w)
+    if (f->op.w && !f->op.vex)
         emit_byte(e, 0x48);
     if (f->op.vex) {
         emit_byte(e, 0xc5);

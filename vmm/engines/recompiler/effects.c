@@ -4,6 +4,19 @@
 
 #define NOT_C (FLAG_ALL & ~FLAG_C)
 
+/* Rows whose handler is `none`: for such a one alone there is a second argument. Not offered to the guest, whatever the host has. */
+#define SECOND_(first, second, ...) second
+#define SECOND(...)  SECOND_(__VA_ARGS__, 0, 0)
+#define HANDLER_none 0, 1
+
+static const bool not_executed[ROW_COUNT] = {
+#define OP(map, byte, select, name, handler, ...) [ROW_##map##_##byte] = SECOND(HANDLER_##handler),
+#define OR(map, byte, select, name, handler, ...) [ROW_PASTE(ROW_ALTERNATIVE_, __LINE__)] = SECOND(HANDLER_##handler),
+#include "vmm/cpu/opcodes.def"
+#undef OP
+#undef OR
+};
+
 unsigned effects_condition(unsigned cc)
 {
     static const uint16_t flags[8] = {FLAG_O, FLAG_C, FLAG_Z, FLAG_C | FLAG_Z,
@@ -354,6 +367,8 @@ struct effects effects_of(const struct insn *i)
     int rm = memory_operand(i, row, &size);
     int memory = i->memory || has_class(row, OC_MOFFS) ? rm : -1;
 
+    if (not_executed[i->op])
+        return e;
     e.writes = rm == 0;
     if (memory >= 0)
         e.size = (uint8_t)size;
