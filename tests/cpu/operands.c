@@ -8,6 +8,7 @@
 
 #define PAGE 4096u
 #define GP   13u
+#define PF   14u
 
 static uint8_t *pages;
 static struct cpu_state *state;
@@ -77,6 +78,34 @@ static void around_zero(struct machine *m)
     }
 }
 
+/* Two GiB ahead of the instruction, which is not at the beginning of its page: a distance from there has 33 bits. */
+static void far_ahead(struct machine *m)
+{
+    static const uint8_t codes[5][7] = {
+        {0x48, 0x8d, 0x05, 0xf0, 0xff, 0xff, 0x7f}, // lea rax, [rip + 0x7ffffff0]
+        {0x8b, 0x05, 0xf0, 0xff, 0xff, 0x7f},       // mov eax, [rip + 0x7ffffff0]
+        {0xe9, 0xf0, 0xff, 0xff, 0x7f},             // jmp
+        {0x0f, 0x85, 0xf0, 0xff, 0xff, 0x7f},       // jne
+        {0xe8, 0xf0, 0xff, 0xff, 0x7f},             // call
+    };
+    static const unsigned length[5] = {7, 6, 5, 6, 5};
+
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t there = MACHINE_USER + 0x800 + length[i] + 0x7ffffff0ull;
+        struct machine_end end;
+        uint8_t hlt = 0xf4;
+
+        memset(state, 0, sizeof(*state));
+        state->gpr[CPU_RSP] = state->rsp = MACHINE_USER + 4 * PAGE + 0x100;
+        machine_put(m, 0x800, codes[i], length[i]);
+        machine_put(m, 0x800 + length[i], &hlt, 1);
+        state->rip = MACHINE_USER + 0x800;
+        state->rflags = 0x202;
+        ok(machine_run(m, 8, state, &end) && (i == 0 ? end.vector == GP && state->gpr[CPU_RAX] == there : end.vector == PF && end.cr2 == there),
+           "%s: 2 GiB ahead, %u", machine_name(m), i);
+    }
+}
+
 /* What has to be aligned and lies in two pages is #GP, though both are there. */
 static void aligned_in_two_pages(struct machine *m)
 {
@@ -111,6 +140,7 @@ int main(void)
         }
         below_zero(m);
         around_zero(m);
+        far_ahead(m);
         aligned_in_two_pages(m);
         machine_free(m);
     }

@@ -138,12 +138,21 @@ static bool segment_allowed(const struct translation *t, const struct unit *u)
            (t->mode & (i->segment == SEG_FS ? REC_MODE_FS : REC_MODE_GS));
 }
 
+/* What is counted from the instruction will be counted from its page, in 32 bits all the same. */
+static bool is_near(const struct insn *i)
+{
+    bool branches = operand_kinds[opcode_rows[i->op].operand[0]].class == OC_REL;
+    int64_t distance = i->base == INSN_RIP ? i->disp : branches ? (int32_t)i->imm : 0;
+
+    return distance < INT32_MAX - 2 * (int64_t)PAGE_BYTES;
+}
+
 static enum insn_class class_of(const struct translation *t, struct unit *u)
 {
     const struct insn *i = &u->insn;
     enum insn_class class = class_by_opcode(i);
 
-    if (!segment_allowed(t, u))
+    if (!segment_allowed(t, u) || !is_near(i))
         return INSN_INTERPRET;
     if (i->map == MAP_V1 && i->opcode == 0x77 && t->code_size != 8)
         return INSN_INTERPRET; // VZEROUPPER would clear registers that only 64-bit code has
