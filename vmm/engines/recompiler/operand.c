@@ -9,6 +9,7 @@
 #define AND_IMM32 OP32(0x81)                             // /4
 #define CMP_IMM32 OP64(0x81)                             // /7
 #define PEXT      ((struct op){.map = 2, .byte = 0xf5, .pp = 2, .vex = true, .w = true})
+#define RORX      ((struct op){.map = 3, .byte = 0xf0, .pp = 3, .vex = true, .w = true})
 #define ADD_LOAD  OP64(0x03)
 #define SUB_LOAD  OP64(0x2b)
 
@@ -135,25 +136,38 @@ static void check_stack(struct translation *t, const struct unit *u, struct ea e
     cold->back = emit_here(e);
 }
 
-/* The TLB's index of the address in R14 into R15. */
-static void tlb_index(struct translation *t)
+/*
+ * R15 finds the TLB's entry for the address in R14: by PEXT as its number, else by eight times that.
+ * PEXT is one instruction less, and takes longer: the address of general registers' operands is
+ * often what another access has just loaded, that of vectors is known early.
+ */
+static bool uses_pext(const struct translation *t, const struct unit *u)
+{
+    return t->blocks->bmi2 && u->effects.kind != COPY_NO && u->effects.kind != COPY_PLAIN;
+}
+
+static void tlb_index(struct translation *t, bool by_pext)
 {
     struct emit *e = t->e;
     struct op pext = PEXT;
 
-    if (t->blocks->bmi2) {
+    if (by_pext) {
         pext.vvvv = R14;
         emit_op(e, pext, R15, rm_mem(RSP, AT(tlb_mask)));
         return;
     }
-    emit_mov(e, R15, R14);
-    emit_op_imm(e, SHR_IMM, 5, rm_reg(R15), 12, 1);
-    emit_op_imm(e, AND_IMM32, 4, rm_reg(R15), VIEW_ENTRIES - 1, 4);
+    if (t->blocks->bmi2) {
+        emit_op_imm(e, RORX, R15, rm_reg(R14), 9, 1);
+    } else {
+        emit_mov(e, R15, R14);
+        emit_op_imm(e, SHR_IMM, 5, rm_reg(R15), 9, 1);
+    }
+    emit_op_imm(e, AND_IMM32, 4, rm_reg(R15), (VIEW_ENTRIES - 1) << 3, 4);
 }
 
-static struct rm column(size_t offset)
+static struct rm column(bool by_pext, size_t offset)
 {
-    return rm_gs(rm_mem_index(NO_REG, R15, 3, (int32_t)offset));
+    return rm_gs(by_pext ? rm_mem_index(NO_REG, R15, 3, (int32_t)offset) : rm_mem(R15, (int32_t)offset));
 }
 
 /*
@@ -166,15 +180,16 @@ static void check_tlb(struct translation *t, const struct unit *u, struct ea ea,
 {
     struct emit *e = t->e;
     struct cold *cold;
+    bool by_pext = uses_pext(t, u);
+    size_t tags = kind & (REC_ACCESS_WRITE | REC_ACCESS_WRITTEN) ? offsetof(struct view, write)
+                                                                 : offsetof(struct view, read);
 
     operand_address(t, ea);
-    tlb_index(t);
-    emit_op(e, SUB_LOAD, R14,
-            column(kind & (REC_ACCESS_WRITE | REC_ACCESS_WRITTEN) ? offsetof(struct view, write)
-                                                                  : offsetof(struct view, read)));
+    tlb_index(t, by_pext);
+    emit_op(e, SUB_LOAD, R14, column(by_pext, tags));
     emit_op_imm(e, CMP_IMM32, 7, rm_reg(R14), PAGE_BYTES - size, 4);
     miss(t, u, ea, CC_A, kind, &cold);
-    emit_load(e, R15, column(by_addend ? offsetof(struct view, addend) : offsetof(struct view, host)));
+    emit_load(e, R15, column(by_pext, by_addend ? offsetof(struct view, addend) : offsetof(struct view, host)));
     cold->back = emit_here(e);
 }
 
