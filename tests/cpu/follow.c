@@ -378,6 +378,8 @@ static bool follow_results(struct follow *f, const struct decoded *d)
             continue;
         if (reg == RSP && d->i.mnemonic != ZYDIS_MNEMONIC_CALL)
             return fail(f, "RSP");
+        if (reg == R13 && o[n].size == 64 && !(f->block->mode & REC_MODE_64))
+            return fail(f, "an upper half of the stack pointer");
         if (reg == R15) {
             made = base_made(f, d);
             changed = true;
@@ -485,7 +487,12 @@ static bool follow_host(struct follow *f)
                 return fail(f, "a call of anything");
             if (target(&d) != f->blocks->stubs.helper)
                 return true; // out; what comes is no code
-            forget(f);
+            if (f->helper == (uint64_t)(uintptr_t)rec_pause) { // changes nothing
+                f->r15.kind = BASE_NONE;
+                f->is_offset = false;
+            } else {
+                forget(f);
+            }
             continue;
         }
         if (d.i.mnemonic == ZYDIS_MNEMONIC_JMP && d.o[0].type == ZYDIS_OPERAND_TYPE_REGISTER)
@@ -497,6 +504,8 @@ static bool follow_host(struct follow *f)
             miss = target(&d);
             continue;
         }
+        if (d.i.mnemonic == ZYDIS_MNEMONIC_MOV && is_reg(&d.o[0], R15) && d.o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+            f->helper = d.o[1].imm.value.u;
         if (!follow_results(f, &d))
             return false;
         if (miss && !follow_miss(f, &zydis, miss, at)) // behind the load of R15

@@ -50,6 +50,7 @@ struct follow {
     const struct block *block;
     bool verbose;
     bool x87;                     // has copies of x87 instructions without memory
+    uint64_t helper;              // that is called next
     unsigned ids;
     struct value reg[16];
     struct base r15, stack, kept[48];

@@ -106,6 +106,40 @@ static void far_ahead(struct machine *m)
     }
 }
 
+/*
+ * 64-bit code has used a stack above 4 GiB; in 32-bit code the low halves of the same registers are the addresses, though by the whole
+ * ones there is a page as well.
+ */
+static void above_4_gib(struct machine *m)
+{
+    static const uint8_t high[] = {
+        0x50,                   // push rax
+        0x48, 0x89, 0x45, 0x00, // mov [rbp], rax
+        0xf4,
+    };
+    static const uint8_t low[] = {
+        0x51, // push ecx
+        0x5a, // pop edx
+        0xc9, // leave
+        0xf4,
+    };
+    const uint64_t stack = MACHINE_USER + 4 * PAGE + 0x100;
+    uint32_t word = 0x55667788, pushed;
+    struct machine_end end;
+
+    memset(state, 0, sizeof(*state));
+    memcpy(pages + 4 * PAGE + 0x200, &word, 4);
+    state->gpr[CPU_RSP] = state->rsp = 1ull << 32 | stack;
+    state->gpr[CPU_RBP] = (1ull << 32 | stack) + 0x100;
+    ok(run(m, 8, high, sizeof(high), &end) && end.vector == GP, "%s: a stack above 4 GiB", machine_name(m));
+    state->gpr[CPU_RSP] = state->rsp = 1ull << 32 | stack;
+    state->gpr[CPU_RCX] = 0x11223344;
+    ok(run(m, 4, low, sizeof(low), &end) && end.vector == GP, "%s: the same registers in 32-bit code", machine_name(m));
+    memcpy(&pushed, pages + 4 * PAGE + 0xfc, 4);
+    ok(pushed == 0x11223344 && (uint32_t)state->gpr[CPU_RDX] == 0x11223344, "%s: PUSH and POP go by ESP", machine_name(m));
+    ok((uint32_t)state->gpr[CPU_RBP] == word && (uint32_t)state->rsp == stack + 0x104, "%s: LEAVE by EBP", machine_name(m));
+}
+
 /* What has to be aligned and lies in two pages is #GP, though both are there. */
 static void aligned_in_two_pages(struct machine *m)
 {
@@ -141,6 +175,7 @@ int main(void)
         below_zero(m);
         around_zero(m);
         far_ahead(m);
+        above_4_gib(m);
         aligned_in_two_pages(m);
         machine_free(m);
     }

@@ -4,7 +4,7 @@
  *
  * While translated code runs:
  *   guest RAX RCX RDX RBX RBP RSI RDI R8 to R12   in the host's registers of the same names
- *   guest RSP                                     host R13
+ *   guest RSP                                     host R13; outside 64-bit code its upper half is 0
  *   guest R13 R14 R15                             state.gpr[13..15]
  *   host R14 R15                                  scratch
  *   host RSP                                      address of struct rec_cpu's `state`

@@ -100,7 +100,7 @@ void flow_pop(struct translation *t, const struct unit *u)
 
 void flow_leave(struct translation *t, const struct unit *u)
 {
-    struct ea ea = {.base = CPU_RBP, .index = INSN_NO_REG};
+    struct ea ea = {.base = CPU_RBP, .index = INSN_NO_REG, .narrow = t->code_size == 4};
     struct rm slot;
 
     flags_give_up(t, u->live_before);

@@ -84,6 +84,8 @@ void mode_look(struct rec_cpu *cpu)
     cpu->cr4 = s->cr4;
     cpu->efer = s->efer;
     cpu->mode = mode_of(s);
+    if (!(cpu->mode & REC_MODE_64)) // its upper half is no part of an address there (SDM volume 1, 3.4.1.1), and is in R13's sums
+        cpu->state.rsp = (uint32_t)s->rsp;
     cpu->walk.cr0 = s->cr0;
     cpu->walk.cr3 = s->cr3;
     cpu->walk.cr4 = s->cr4;

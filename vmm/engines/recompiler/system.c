@@ -161,6 +161,12 @@ static uint32_t string_argument(const struct unit *u)
            (i->segment == SEG_FS ? REC_STRING_FS : i->segment == SEG_GS ? REC_STRING_GS : 0);
 }
 
+/* As wide as the code: RSP of 32-bit code has no upper half. */
+static void store_word(struct translation *t, unsigned to, unsigned from)
+{
+    emit_op(t->e, (struct op){.byte = 0x89, .w = t->code_size == 8}, from, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)));
+}
+
 /* MOV from a segment register to a general one: as wide as it is. */
 static void read_segment(struct translation *t, const struct unit *u)
 {
@@ -174,7 +180,7 @@ static void read_segment(struct translation *t, const struct unit *u)
         emit_op(e, (struct op){.byte = 0x89, .opsize = true}, R14,
                 in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)));
     else
-        emit_store(e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
+        store_word(t, to, R14);
 }
 
 static void read_cr(struct translation *t, const struct unit *u)
@@ -183,7 +189,7 @@ static void read_cr(struct translation *t, const struct unit *u)
     unsigned to = u->insn.rm;
 
     emit_load(t->e, R14, rm_mem(RSP, at[u->insn.reg]));
-    emit_store(t->e, in_memory(to) ? gpr_slot(to) : rm_reg(host_reg(to)), R14);
+    store_word(t, to, R14);
 }
 
 /* RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, by modrm.reg. */
