@@ -129,8 +129,10 @@ static bool follow_access(struct follow *f, const struct decoded *d, const Zydis
         return !writes || is_state(m->disp.value, size) || fail(f, "a field that blocks do not write");
     }
     if (m->segment == ZYDIS_REGISTER_GS) {
-        if (writes || m->base != ZYDIS_REGISTER_NONE || m->index != ZYDIS_REGISTER_R15 || m->scale != 8 || f->r15.kind != BASE_INDEX ||
-            m->disp.value < 0 || m->disp.value + 8 * VIEW_ENTRIES > (int64_t)sizeof(struct view))
+        bool by_index = m->base == ZYDIS_REGISTER_NONE && m->index == ZYDIS_REGISTER_R15 && m->scale == 8 && f->r15.kind == BASE_INDEX,
+             by_entry = m->base == ZYDIS_REGISTER_R15 && m->index == ZYDIS_REGISTER_NONE && f->r15.kind == BASE_ENTRY;
+
+        if (writes || !(by_index || by_entry) || m->disp.value < 0 || m->disp.value + 8 * VIEW_ENTRIES > (int64_t)sizeof(struct view))
             return fail(f, "not in the view");
         return true;
     }
@@ -148,7 +150,7 @@ static bool follow_access(struct follow *f, const struct decoded *d, const Zydis
 static bool is_ours(ZydisMnemonic mnemonic)
 {
     static const ZydisMnemonic some[] = {
-        ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_LEA, ZYDIS_MNEMONIC_PEXT, ZYDIS_MNEMONIC_SUB, ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_JMP,
+        ZYDIS_MNEMONIC_MOV, ZYDIS_MNEMONIC_LEA, ZYDIS_MNEMONIC_PEXT, ZYDIS_MNEMONIC_RORX, ZYDIS_MNEMONIC_SUB, ZYDIS_MNEMONIC_CMP, ZYDIS_MNEMONIC_JMP,
         ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_LAHF, ZYDIS_MNEMONIC_SAHF, ZYDIS_MNEMONIC_SETO, ZYDIS_MNEMONIC_ADD, ZYDIS_MNEMONIC_NOP,
         ZYDIS_MNEMONIC_AND, ZYDIS_MNEMONIC_OR, ZYDIS_MNEMONIC_XOR, ZYDIS_MNEMONIC_SHL, ZYDIS_MNEMONIC_SHR, ZYDIS_MNEMONIC_SAR,
         ZYDIS_MNEMONIC_IMUL, ZYDIS_MNEMONIC_TEST, ZYDIS_MNEMONIC_MOVZX, ZYDIS_MNEMONIC_MOVSXD, ZYDIS_MNEMONIC_XCHG,
@@ -226,7 +228,7 @@ static bool may_be_here(struct follow *f, const struct decoded *d)
         f->copied++;
         if (!is_harmless(d))
             return fail(f, "a copy of what must not be");
-        if (may_trap(d) && !has_trap(f, d->at) && d->i.mnemonic != ZYDIS_MNEMONIC_PEXT)
+        if (may_trap(d) && !has_trap(f, d->at) && d->i.mnemonic != ZYDIS_MNEMONIC_PEXT && d->i.mnemonic != ZYDIS_MNEMONIC_RORX)
             return fail(f, "not in the table of traps");
         return true;
     }
@@ -277,7 +279,7 @@ static struct base base_loaded(struct follow *f, const ZydisDecodedOperand *o)
     struct base b = {.kind = BASE_NONE};
 
     if (is_column(o, offsetof(struct view, addend)) || is_column(o, offsetof(struct view, host))) {
-        if (!f->is_offset || !f->compared || f->stack_check || f->r15.kind != BASE_INDEX)
+        if (!f->is_offset || !f->compared || f->stack_check || (f->r15.kind != BASE_INDEX && f->r15.kind != BASE_ENTRY))
             fail(f, "loaded before it is checked");
         b.kind = is_column(o, offsetof(struct view, addend)) ? BASE_ADDEND : BASE_PAGE;
         b.of = b.start = f->address;
@@ -306,12 +308,16 @@ static struct base base_made(struct follow *f, const struct decoded *d)
             return (struct base){.kind = BASE_COPY, .of = f->reg[R14]};
         break;
     case ZYDIS_MNEMONIC_SHR:
-        if (f->r15.kind == BASE_COPY && o[1].imm.value.u == 12)
-            return (struct base){.kind = BASE_NUMBER, .of = f->r15.of};
+        if (f->r15.kind == BASE_COPY && o[1].imm.value.u == 9)
+            return (struct base){.kind = BASE_TURNED, .of = f->r15.of};
+        break;
+    case ZYDIS_MNEMONIC_RORX:
+        if (is_reg(&o[1], R14) && o[1].size == 64 && o[2].imm.value.u == 9)
+            return (struct base){.kind = BASE_TURNED, .of = f->reg[R14]};
         break;
     case ZYDIS_MNEMONIC_AND:
-        if (f->r15.kind == BASE_NUMBER && o[1].imm.value.u == VIEW_ENTRIES - 1)
-            return (struct base){.kind = BASE_INDEX, .of = f->r15.of};
+        if (f->r15.kind == BASE_TURNED && o[1].imm.value.u == (VIEW_ENTRIES - 1) << 3)
+            return (struct base){.kind = BASE_ENTRY, .of = f->r15.of};
         break;
     case ZYDIS_MNEMONIC_PEXT:
         if (is_reg(&o[1], R14) && (is_field(&o[2], AT(tlb_mask)) || is_field(&o[2], AT(jump_mask))))

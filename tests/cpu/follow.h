@@ -25,8 +25,9 @@ struct window {
 enum base_kind {
     BASE_NONE,
     BASE_COPY,    // of R14
-    BASE_NUMBER,  // of its page
+    BASE_TURNED,  // so that the number of its page is in bits 3 and up
     BASE_INDEX,   // of the entry for the address in R14
+    BASE_ENTRY,   // eight times that
     BASE_ADDEND,  // + the value `of` + offset is the operand
     BASE_PAGE,    // + R14 is
     BASE_POINTER, // + displacement is
