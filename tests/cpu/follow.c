@@ -112,6 +112,17 @@ static bool find_window(struct follow *f, const ZydisDecodedOperandMem *m, struc
     return true;
 }
 
+static bool has_trap(const struct follow *f, uint64_t at)
+{
+    const struct block_trap *trap =
+        (const struct block_trap *)(const void *)((const uint8_t *)f->blocks->code.writable + f->block->traps);
+
+    for (unsigned n = 0; n < f->block->trap_count; n++)
+        if (blocks_address(f->blocks, f->block->code) + trap[n].host == at)
+            return true;
+    return false;
+}
+
 static bool follow_access(struct follow *f, const struct decoded *d, const ZydisDecodedOperand *o)
 {
     const ZydisDecodedOperandMem *m = &o->mem;
@@ -137,6 +148,9 @@ static bool follow_access(struct follow *f, const struct decoded *d, const Zydis
         return true;
     }
     f->accesses++;
+    if (f->unsure && !has_trap(f, d->at))
+        return fail(f, "the first by the stack's page is not in the table of traps");
+    f->unsure = false;
     if (!find_window(f, m, &w))
         return false;
     if (w.low > 0 || w.high < (int64_t)size)
@@ -197,17 +211,6 @@ static bool may_trap(const struct decoded *d)
     default:
         return true;
     }
-}
-
-static bool has_trap(const struct follow *f, uint64_t at)
-{
-    const struct block_trap *trap =
-        (const struct block_trap *)(const void *)((const uint8_t *)f->blocks->code.writable + f->block->traps);
-
-    for (unsigned n = 0; n < f->block->trap_count; n++)
-        if (blocks_address(f->blocks, f->block->code) + trap[n].host == at)
-            return true;
-    return false;
 }
 
 static bool is_copy(const struct follow *f, ZydisMnemonic mnemonic)
@@ -470,7 +473,7 @@ static void forget(struct follow *f)
     f->r15 = f->stack = (struct base){.kind = BASE_NONE};
     for (unsigned n = 0; n < COUNT(f->kept); n++)
         f->kept[n].kind = BASE_NONE;
-    f->is_offset = f->compared = false;
+    f->is_offset = f->compared = f->unsure = false;
 }
 
 static bool follow_host(struct follow *f)
@@ -514,6 +517,7 @@ static bool follow_host(struct follow *f)
             f->helper = d.o[1].imm.value.u;
         if (!follow_results(f, &d))
             return false;
+        f->unsure = f->unsure || (miss && f->stack_check);
         if (miss && !follow_miss(f, &zydis, miss, at)) // behind the load of R15
             return false;
         miss = 0;

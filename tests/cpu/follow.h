@@ -58,6 +58,7 @@ struct follow {
     struct value address;         // R14 before the subtraction
     bool is_offset;               // R14 is how far into the page; compared
     bool compared, stack_check;
+    bool unsure;                  // the stack's page may be none: an address that is not canonical
     struct window checked;
     uint64_t copies[48];          // mnemonics of the guest's block
     unsigned copy_count;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PAGE 4096u
+#define SS   12u
 #define GP   13u
 #define PF   14u
 
@@ -140,6 +141,33 @@ static void above_4_gib(struct machine *m)
     ok((uint32_t)state->gpr[CPU_RBP] == word && (uint32_t)state->rsp == stack + 0x104, "%s: LEAVE by EBP", machine_name(m));
 }
 
+/* A stack pointer that is not canonical: #SS, by whatever reaches it, wherever in the hole it points to. */
+static void not_canonical(struct machine *m)
+{
+    static const uint8_t codes[8][8] = {
+        {0x50, 0xf4},                               // push rax
+        {0x58, 0x59, 0xf4},                         // pop rax; pop rcx
+        {0x8b, 0x44, 0x24, 0x08, 0xf4},             // mov eax, [rsp + 8]
+        {0x89, 0x44, 0x24, 0x08, 0x58, 0x50, 0xf4}, // mov [rsp + 8], eax; pop rax; push rax
+        {0x88, 0x64, 0x24, 0x08, 0xf4},             // mov [rsp + 8], ah
+        {0xc3, 0xf4},                               // ret
+        {0xff, 0x74, 0x24, 0x08, 0xf4},             // push [rsp + 8]
+        {0x10, 0x64, 0x24, 0x08, 0xf4},             // adc [rsp + 8], ah
+    };
+    static const uint64_t where[4] = {0x8000000000000100, 0x800000000100, 0xffff000000000100, 0x7fffffffffffff00};
+
+    for (unsigned i = 0; i < 32; i++) {
+        struct machine_end end;
+
+        memset(state, 0, sizeof(*state));
+        state->gpr[CPU_RSP] = state->rsp = where[i / 8];
+        state->gpr[CPU_RAX] = 0x1234;
+        ok(run(m, 8, codes[i % 8], sizeof(codes[0]), &end) && end.vector == SS && end.error == 0 && state->rsp == where[i / 8] &&
+               state->gpr[CPU_RAX] == 0x1234,
+           "%s: RSP %lx, %u", machine_name(m), (unsigned long)where[i / 8], i % 8);
+    }
+}
+
 /* What has to be aligned and lies in two pages is #GP, though both are there. */
 static void aligned_in_two_pages(struct machine *m)
 {
@@ -175,6 +203,7 @@ int main(void)
         below_zero(m);
         around_zero(m);
         far_ahead(m);
+        not_canonical(m);
         above_4_gib(m);
         aligned_in_two_pages(m);
         machine_free(m);

@@ -319,15 +319,6 @@ static bool needs_flags(const struct unit *u)
     return u->effects.read || (u->effects.touched && (u->live_after & ~u->effects.written));
 }
 
-/* The processor may refuse what is emitted next; a page's alignment is that of the host's. */
-static void note_trap(struct translation *t, const struct unit *u)
-{
-    if (u->effects.traps || u->effects.aligned)
-        t->trap[t->trap_count++] = (struct block_trap){
-            (uint16_t)(blocks_offset(t->blocks, t->e->out) - t->block->code),
-            (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
-}
-
 /* The instruction itself: operands are where they have to be. */
 static void encode(struct translation *t, const struct unit *u, struct form *f, unsigned reg,
                    struct rm rm)
@@ -395,6 +386,10 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
         if (is_high(u, f->reg_n, f->reg)) {
             emit_lea(e, R15, rm);
             rm = rm_mem(R15, 0);
+            if (t->unsure) { // while the register's bytes are in their places
+                operand_note_trap(t, u);
+                emit_op(e, (struct op){.map = 1, .byte = 0xb6}, R14, rm); // movzx
+            }
         }
     }
     if (needs_flags(u))
@@ -418,7 +413,7 @@ static void general(struct translation *t, const struct unit *u, struct form *f)
     } else if (f->vvvv_n >= 0) {
         f->op.vvvv = (uint8_t)host_reg(f->vvvv);
     }
-    note_trap(t, u);
+    operand_note_trap(t, u);
     encode(t, u, f, reg, rm);
     if (u->effects.touched)
         t->flags = FLAGS_HOST;
@@ -449,7 +444,7 @@ static void copy_fixed(struct translation *t, const struct unit *u, const struct
 
     if (needs_flags(u))
         flags_to_host(t);
-    note_trap(t, u);
+    operand_note_trap(t, u);
     if (f->op.opsize)
         emit_byte(e, 0x66);
     if (f->op.w && !f->op.vex)

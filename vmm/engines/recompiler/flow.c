@@ -43,12 +43,15 @@ struct rm flow_pop_slot(struct translation *t, const struct unit *u)
 static void load_operand(struct translation *t, const struct unit *u)
 {
     const struct insn *i = &u->insn;
+    struct rm rm;
 
-    if (i->memory)
-        emit_op(t->e, sized(t, 0x8b), R14, operand_check(t, u, operand_ea(t, u), word(t), 0));
-    else
-        emit_op(t->e, sized(t, 0x8b), R14, in_memory(i->rm) ? gpr_slot(i->rm)
-                                                           : rm_reg(host_reg(i->rm)));
+    if (i->memory) {
+        rm = operand_check(t, u, operand_ea(t, u), word(t), 0);
+        operand_note_trap(t, u);
+        emit_op(t->e, sized(t, 0x8b), R14, rm);
+        return;
+    }
+    emit_op(t->e, sized(t, 0x8b), R14, in_memory(i->rm) ? gpr_slot(i->rm) : rm_reg(host_reg(i->rm)));
 }
 
 void flow_push(struct translation *t, const struct unit *u)
@@ -64,9 +67,11 @@ void flow_push(struct translation *t, const struct unit *u)
         emit_store(e, rm_mem(RSP, AT(value)), R14);
         slot = flow_push_slot(t, u);
         emit_load(e, R14, rm_mem(RSP, AT(value)));
+        operand_note_trap(t, u);
         emit_op(e, sized(t, 0x89), R14, slot);
     } else if (i->opcode == 0x68 || i->opcode == 0x6a) {
         slot = flow_push_slot(t, u);
+        operand_note_trap(t, u);
         emit_op_imm(e, sized(t, 0xc7), 0, slot, (uint32_t)i->imm, 4);
     } else {
         unsigned from = in_memory(i->rm) ? R14 : host_reg(i->rm);
@@ -74,6 +79,7 @@ void flow_push(struct translation *t, const struct unit *u)
         slot = flow_push_slot(t, u);
         if (from == R14)
             emit_load(e, R14, gpr_slot(i->rm));
+        operand_note_trap(t, u);
         emit_op(e, sized(t, 0x89), from, slot);
     }
     flow_add_sp(t, -(int32_t)word(t));
@@ -88,6 +94,7 @@ void flow_pop(struct translation *t, const struct unit *u)
     if (!operand_is_checked(u))
         flags_give_up(t, u->live_before);
     slot = operand_check(t, u, stack_ea(0), word(t), 0);
+    operand_note_trap(t, u);
     if (guest == CPU_RSP) {
         emit_op(e, sized(t, 0x8b), R13, slot);
         return;
@@ -238,6 +245,7 @@ static void call(struct translation *t, const struct unit *u)
     struct rm slot = flow_push_slot(t, u);
 
     linear_address(t, u->offset + u->insn.length);
+    operand_note_trap(t, u);
     emit_op(t->e, sized(t, 0x89), R14, slot);
     flow_add_sp(t, -(int32_t)word(t));
 }
@@ -274,6 +282,7 @@ void flow_end(struct translation *t, const struct unit *u)
 
         flags_give_up(t, u->live_before);
         slot = operand_check(t, u, stack_ea(0), word(t), 0);
+        operand_note_trap(t, u);
         emit_op(e, sized(t, 0x8b), R14, slot);
         flow_add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
         jump_anywhere(t, u);

@@ -134,6 +134,7 @@ static void check_stack(struct translation *t, const struct unit *u, struct ea e
     miss(t, u, ea, CC_A, kind | REC_ACCESS_STACK, &cold);
     emit_load(e, R15, rm_mem(RSP, user ? AT(stack_page[1].addend) : AT(stack_page[0].addend)));
     cold->back = emit_here(e);
+    t->unsure = true;
 }
 
 /*
@@ -191,6 +192,16 @@ static void check_tlb(struct translation *t, const struct unit *u, struct ea ea,
     miss(t, u, ea, CC_A, kind, &cold);
     emit_load(e, R15, column(by_pext, by_addend ? offsetof(struct view, addend) : offsetof(struct view, host)));
     cold->back = emit_here(e);
+}
+
+/* A page's alignment is that of the host's. */
+void operand_note_trap(struct translation *t, const struct unit *u)
+{
+    if (t->unsure || (u->class == INSN_COPY && (u->effects.traps || u->effects.aligned)))
+        t->trap[t->trap_count++] = (struct block_trap){
+            (uint16_t)(blocks_offset(t->blocks, t->e->out) - t->block->code),
+            (uint16_t)(u->offset | (t->flags & FLAGS_SAVED ? 0 : BLOCK_TRAP_FLAGS))};
+    t->unsure = false;
 }
 
 /* The first access of a group checks what all of them may touch. */

@@ -64,6 +64,7 @@ static void pushf(struct translation *t, const struct unit *u)
     emit_op_imm(e, SHIFT32, 4, rm_reg(R14), 9, 1);
     emit_op(e, (struct op){.byte = 0x0a}, R14, rm_mem(RSP, AT(flags) + 1));
     emit_op(e, OR32, R14, rm_mem(RSP, AT(state.rflags)));
+    operand_note_trap(t, u);
     emit_op(e, (struct op){.byte = 0x89, .w = t->code_size == 8}, R14, slot);
     flow_add_sp(t, -(int32_t)t->code_size);
 }
@@ -71,9 +72,12 @@ static void pushf(struct translation *t, const struct unit *u)
 static void popf(struct translation *t, const struct unit *u)
 {
     struct emit *e = t->e;
+    struct rm slot;
 
     flags_give_up(t, FLAG_ALL); // the interpreter may need them
-    emit_op(e, OP32(0x8b), R14, flow_pop_slot(t, u));
+    slot = flow_pop_slot(t, u);
+    operand_note_trap(t, u);
+    emit_op(e, OP32(0x8b), R14, slot);
     emit_op(e, OP32(0x8b), R15, rm_reg(R14));
     emit_op(e, XOR32, R15, rm_mem(RSP, AT(state.rflags)));
     emit_op_imm(e, OP32(0xf7), 0, rm_reg(R15), POPF_OTHERS, 4); // test

@@ -443,6 +443,7 @@ static void begin(struct translation *t, struct blocks *blocks, struct block *bl
     t->code_size = block->mode & REC_MODE_64 ? 8 : 4;
     t->count = t->cold_count = t->trap_count = 0;
     t->held = NULL;
+    t->unsure = false;
     t->number++;
     block->low = block->first;
     block->end = block->first;

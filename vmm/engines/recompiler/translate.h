@@ -105,8 +105,9 @@ struct translation {
     struct group group[BLOCK_INSNS];
     uint32_t number;          // of this translation, for `seen`
     struct seen seen[SEEN];
+    bool unsure;              // what is next reached by the stack's page may be no page at all
     unsigned trap_count;
-    struct block_trap trap[BLOCK_INSNS];
+    struct block_trap trap[2 * BLOCK_INSNS];
 };
 
 /* translate.c */
@@ -142,6 +143,11 @@ bool operand_is_checked(const struct unit *u);
 bool operand_is_stack(struct ea ea);
 /* The linear address into R14; destroys the host's flags, nothing else. */
 void operand_address(struct translation *t, struct ea ea);
+/*
+ * The processor may refuse what is emitted next: an instruction that can be refused, or the access behind a check by the stack's page.
+ * Where no such page is known, addresses that are not canonical pass it.
+ */
+void operand_note_trap(struct translation *t, const struct unit *u);
 /* Makes a checked operand one that does not use R14. */
 struct rm operand_free_r14(struct translation *t, struct rm rm);
 
