@@ -73,6 +73,7 @@ void test_events(void);
 void test_random(void);
 void test_platform(void);
 void test_wide(void);
+void test_views(void);
 void test_litmus(void);
 
 #endif

@@ -118,7 +118,7 @@ struct test {
 static const struct test tests[] = {
     {"bench", test_bench}, {"ports", test_ports}, {"memory", test_memory},
     {"triple", test_triple}, {"cli", test_cli}, {"reset", test_reset},
-    {"events", test_events}, {"random", test_random}, {"platform", test_platform}, {"wide", test_wide},
+    {"events", test_events}, {"random", test_random}, {"platform", test_platform}, {"wide", test_wide}, {"views", test_views},
     {"litmus", test_litmus},
 };
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What public hypervisor test kernels look at (tests/guests/platform.c, wide.c), on both engines in software; options for such kernels.
+# What public hypervisor test kernels look at (tests/guests/platform.c, wide.c, views.c), on both engines in software; options for such kernels.
 # timeout: 120
 . tests/tap.sh
 
@@ -22,6 +22,9 @@ for engine in interpreter recompiler; do
     grep -E 'not so|figure' "$log" | sed 's/^/# /'
     run --engine "$engine" --append "test=wide"
     is $? 1 "$engine: 64-bit supervisor code at the edges, SMAP, CR8"
+    grep -E 'not so|figure' "$log" | sed 's/^/# /'
+    run --engine "$engine" --append "test=views"
+    is $? 1 "$engine: what is known of page tables and code, and what flushes it"
     grep -E 'not so|figure' "$log" | sed 's/^/# /'
     run --engine "$engine" --cpus 2 --append "test=platform cpus=2"
     is $status 1 "$engine: with two CPUs"

@@ -232,7 +232,8 @@ void memory_flush_page(struct rec_cpu *cpu, uint64_t linear)
     view_flush_page(cpu->kernel, linear);
     view_flush_page(cpu->kernel_ac, linear);
     for (unsigned i = 0; i < REC_USER_VIEWS; i++)
-        if (cpu->user[i]->live && cpu->user[i]->pcid == (cpu->cr4 & CR4_PCIDE ? cpu->cr3 & 0xfff : 0))
+        if (cpu->user[i]->live &&
+            (cpu->user[i]->globals || cpu->user[i]->pcid == (cpu->cr4 & CR4_PCIDE ? cpu->cr3 & 0xfff : 0)))
             view_flush_page(cpu->user[i], linear);
     forget_stack(cpu);
 }

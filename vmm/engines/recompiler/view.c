@@ -118,7 +118,7 @@ void view_flush(struct view *view)
 {
     forget_used(view, false);
     forget_used(view, true);
-    view->low = false;
+    view->low = view->globals = false;
     clear(view->large_pages);
     view_flush_jumps(view);
 }
@@ -224,6 +224,7 @@ void view_enter(struct view *view, uint64_t linear, uint8_t *host, bool write, b
     }
     move(view, n, page, write || (same && view->write[n] == page) ? page : VIEW_NO_TAG, address, global);
     view->low |= !(linear >> 63);
+    view->globals |= global;
     if (page_bits > 12)
         bloom_set(view->large_pages, page_bits > 22 ? HUGE(linear) : LARGE(linear));
 }
@@ -239,6 +240,7 @@ void view_enter_jump(struct view *view, unsigned index, uint64_t linear, uint64_
     view->jump_to[index] = code;
     view->jump_block[index] = block;
     view->local_jumps |= !global;
+    view->globals |= global;
     view->low |= !(linear >> 63);
     bloom_set(view->jump_pages, linear >> 12);
     bloom_set(view->jump_pages, (linear + LONGEST - 1) >> 12); // where its code may reach into

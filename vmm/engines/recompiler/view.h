@@ -59,6 +59,7 @@ struct view {
     uint64_t large_pages[VIEW_BLOOM]; // regions with entries of large pages
     bool     low;                     // holds something of addresses without bit 63
     bool     local_jumps;             // some lead to pages that are not global
+    bool     globals;                 // may hold something that is, which INVLPG with any PCID flushes
 };
 
 static inline unsigned view_index(uint64_t linear)
