@@ -325,6 +325,22 @@ static void entries(void)
     check("an entry of a table that is code, accessed", is_end(2 * (operand & 0x11), (sum & ~0xffu) | (2 * sum & 0xff)));
 }
 
+/* Bit strings by an address of 32 bits, in a segment whose base has more. */
+static void far_bits(void)
+{
+    const unsigned n = 32 + 4 * SPACES + 1;
+
+    table(32)[1] = (TABLES + n * 4096) | P | W;
+    table(n)[0] = (TABLES + (n + 1) * 4096) | P | W;
+    table(n + 1)[0] = (TABLES + (n + 2) * 4096) | P | W;
+    table(n + 2)[0] = frame_of(22) | P | W;
+    *(volatile uint32_t *)(frame_of(22) + 16) = 5;
+    wrmsr(0xc0000100, 1ull << 39); // FS.base
+    RUN(16, (volatile uint64_t *)1, 0, STACK, 0x64, 0x67, 0x0f, 0xab, 0x0b, 0x64, 0x8b, 0x33); // bts fs:[ebx], ecx
+    check("BTS with an address of 32 bits in FS", is_end(0, 7));
+    wrmsr(0xc0000100, 0);
+}
+
 /* What user code in space k reads from page `page` with `cr3`: in RAX and RSI, or a fault. */
 static void user_reads(unsigned page, uint64_t cr3)
 {
@@ -419,6 +435,7 @@ void test_views(void)
         large();
         written();
         entries();
+        far_bits();
     }
     pcids();
     figure("checks", passed);

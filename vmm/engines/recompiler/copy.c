@@ -493,9 +493,11 @@ void copy_emit(struct translation *t, const struct unit *u)
 
 #define PEXT ((struct op){.map = 2, .byte = 0xf5, .pp = 2, .vex = true, .w = true})
 
+/* An address of 32 bits is cut before the segment's base is added, which is done the other way round here. */
 bool copy_can_bit(const struct translation *t, const struct unit *u)
 {
-    return t->blocks->bmi2 && u->insn.opsize >= 4 && u->insn.addrsize != 2;
+    return t->blocks->bmi2 && u->insn.opsize >= 4 &&
+           (u->insn.addrsize == t->code_size || (u->insn.addrsize == 4 && u->insn.segment < SEG_FS));
 }
 
 /*

@@ -68,7 +68,7 @@ uint32_t mode_of(const struct cpu_state *s)
 #define CR0_PAGING (CR0_PE | CR0_WP | CR0_PG)
 #define CR4_PAGING (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_LA57)
 
-/* What the guest changed of its mode; anything but a load of CR3 empties the views. */
+/* What the guest changed of its mode; anything but CR3 empties the views. MOV to CR3 has been seen to already; task switches have not. */
 void mode_look(struct rec_cpu *cpu)
 {
     const struct cpu_state *s = &cpu->state;
@@ -79,6 +79,8 @@ void mode_look(struct rec_cpu *cpu)
         cpu->cr3 = s->cr3;
         memory_flush_all(cpu);
     }
+    if (s->cr3 != cpu->cr3)
+        memory_loaded_cr3(cpu, s->cr3);
     cpu->cr0 = s->cr0;
     cpu->cr3 = s->cr3;
     cpu->cr4 = s->cr4;

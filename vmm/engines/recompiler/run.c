@@ -150,6 +150,7 @@ static void after_step(struct rec_cpu *cpu, const struct insn *insn)
     if (insn->map == MAP_0F && insn->opcode == 0x22 && insn->reg == 3) { // MOV CR3
         uint64_t value = insn->rm == CPU_RSP ? s->rsp : s->gpr[insn->rm];
 
+        cpu->cr3 = s->cr3; // for the PCID, and for mode_look()
         memory_loaded_cr3(cpu, value);
     } else if (insn->map == MAP_0F && insn->opcode == 0x01 && insn->memory &&
                (insn->modrm >> 3 & 7) == 7) { // INVLPG
