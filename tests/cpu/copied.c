@@ -21,7 +21,10 @@
 
 struct counts {
     unsigned long blocks, copied, accesses, wrong;
+    unsigned long bytes, cold, traps; // the most of a block
 };
+
+#define MOST_BYTES 16384u // blocks_translate() wants so much room
 
 static uint64_t seed = 20261123;
 static uint8_t page[2][4096];
@@ -82,7 +85,7 @@ static unsigned some(uint8_t *to, unsigned mode)
         {1, 0x50}, {1, 0x58}, {1, 0x59}, {1, 0x52}, {4, 0x48, 0x83, 0xc4, 0x10}, {4, 0x48, 0x83, 0xec, 0x18},
         {5, 0x48, 0x8d, 0x64, 0x24, 0x08}, {4, 0x8b, 0x44, 0x24, 0x10}, {4, 0x89, 0x4c, 0x24, 0xf8}, {1, 0x5c},
         {3, 0x66, 0x01, 0xc4}, {2, 0x00, 0xc4}, {1, 0x9c}, {2, 0xff, 0x33},
-        {3, 0x0f, 0x20, 0xd4}, {2, 0x8c, 0xdc}, {1, 0xc9},
+        {3, 0x0f, 0x20, 0xd4}, {2, 0x8c, 0xdc}, {1, 0xc9}, {4, 0xff, 0x74, 0x24, 0x08}, {1, 0x9d},
     };
     unsigned n = any(sizeof(stack) / sizeof(stack[0])), skip = mode == 4 && stack[n][1] == 0x48;
 
@@ -104,6 +107,11 @@ static void show(const uint8_t *bytes, unsigned length, unsigned mode)
         tap_note("    %s", follow->line[i]);
 }
 
+static unsigned long most(unsigned long a, unsigned long b)
+{
+    return a > b ? a : b;
+}
+
 static void try(unsigned offset, unsigned length, unsigned mode, struct counts *c)
 {
     struct origin place = {.page = 0x1000, .page2 = BLOCK_ONE_PAGE, .bytes = page[0], .bytes2 = page[1], .offset = offset, .mode = mode};
@@ -120,6 +128,13 @@ static void try(unsigned offset, unsigned length, unsigned mode, struct counts *
     if (!block || !follow_block(follow, blocks, block, page[0], page[1])) {
         if (c->wrong++ < SHOWN)
             show(page[0] + offset, length, mode);
+    }
+    if (block) {
+        const struct translation *t = blocks->translation;
+
+        c->bytes = most(c->bytes, blocks_offset(blocks, blocks->emit.out) - block->code);
+        c->cold = most(c->cold, t->cold_count);
+        c->traps = most(c->traps, t->trap_count);
     }
     c->copied += follow->copied;
     c->accesses += follow->accesses;
@@ -162,6 +177,19 @@ static unsigned structured(uint8_t *to, unsigned mode, unsigned long n)
     return insn.length;
 }
 
+static unsigned just_one(uint8_t *to, unsigned mode)
+{
+    return one(to, mode, false);
+}
+
+/* More than a block takes. */
+static unsigned repeat(uint8_t *code, unsigned length)
+{
+    for (unsigned i = length; i < 60 * length; i++)
+        code[i] = code[i - length];
+    return 60 * length;
+}
+
 /* Modes in which much is copied, and others. */
 static unsigned some_mode(unsigned code)
 {
@@ -171,20 +199,23 @@ static unsigned some_mode(unsigned code)
     return mode | (code == 8 ? REC_MODE_64 : 0) | (any(2) ? REC_MODE_USER : 0) | (any(4) ? 0 : REC_MODE_PLAIN);
 }
 
-enum how { RANDOM, STRUCTURED, SEVERAL };
+enum how { RANDOM, STRUCTURED, SEVERAL, SAME };
 
 static void tries(unsigned code, enum how how, unsigned long count, struct counts *c)
 {
     for (unsigned long i = 0; i < count; i++) {
         unsigned offset = any(8) ? any(3500) : 4096 - 1 - any(60), n = 0, wanted = how == SEVERAL ? 2 + any(14) : 1;
-        uint8_t code_bytes[256];
+        uint8_t code_bytes[1024];
 
         while (wanted--)
             n += how == SEVERAL  ? some(code_bytes + n, code)
+                 : how == SAME   ? (any(2) ? some : just_one)(code_bytes + n, code)
                  : how == RANDOM ? one(code_bytes + n, code, false)
                                  : structured(code_bytes + n, code, i);
         if (!n)
             continue;
+        if (how == SAME)
+            n = repeat(code_bytes, n);
         code_bytes[n++] = 0xf4; // HLT is never translated
         memset(page, 0xf4, sizeof(page));
         for (unsigned k = 0; k < n; k++)
@@ -206,7 +237,7 @@ int main(int argc, char **argv)
     blocks = calloc(1, sizeof(*blocks));
     follow = calloc(1, sizeof(*follow));
     for (unsigned n = 0; n < 4; n++) {
-        struct counts single = {0}, several = {0};
+        struct counts single = {0}, several = {0}, same = {0};
         unsigned bits = n & 1 ? 8 : 4;
 
         memset(blocks, 0, sizeof(*blocks));
@@ -217,6 +248,7 @@ int main(int argc, char **argv)
         tries(bits, STRUCTURED, 3ul << 18, &single);
         tries(bits, RANDOM, 200000 * factor, &single);
         tries(bits, SEVERAL, 50000 * factor, &several);
+        tries(bits, SAME, 5000 * factor, &same);
         blocks_free(blocks, host);
         tap_note("%u-bit code, %s PEXT: %lu and %lu copied, %lu and %lu accesses", 8 * bits, blocks->bmi2 ? "with" : "without",
                  single.copied, several.copied, single.accesses, several.accesses);
@@ -224,6 +256,10 @@ int main(int argc, char **argv)
            "%u-bit code: single instructions (%lu wrong of %lu)", 8 * bits, single.wrong, single.blocks);
         ok(several.wrong == 0 && several.copied > 100000 * factor && several.accesses > 50000 * factor,
            "%u-bit code: several that share checks (%lu wrong of %lu)", 8 * bits, several.wrong, several.blocks);
+        tap_note("of a block at most %lu bytes, %lu pieces behind it, %lu traps", same.bytes, same.cold, same.traps);
+        ok(same.wrong == 0 && same.bytes > 4096 && same.bytes < MOST_BYTES && same.cold > BLOCK_INSNS && same.cold <= BLOCK_COLD &&
+               same.traps <= 2 * BLOCK_INSNS,
+           "%u-bit code: as many of one kind as a block takes (%lu wrong of %lu)", 8 * bits, same.wrong, same.blocks);
     }
     free(follow);
     free(blocks);
