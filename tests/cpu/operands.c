@@ -168,6 +168,31 @@ static void not_canonical(struct machine *m)
     }
 }
 
+/* Outside 64-bit code nothing is stored by CS, and what is read there is read. */
+static void by_code_segment(struct machine *m)
+{
+    static const uint8_t codes[6][10] = {
+        {0x2e, 0xa2, 0x00, 0x20, 0x00, 0x10, 0xf4}, // mov cs:[data], al
+        {0x2e, 0xa3, 0x00, 0x20, 0x00, 0x10, 0xf4}, // mov cs:[data], eax
+        {0x2e, 0x89, 0x03, 0xf4},                   // mov cs:[ebx], eax
+        {0x2e, 0x0f, 0xab, 0x03, 0xf4},             // bts cs:[ebx], eax
+        {0x2e, 0xd9, 0x3b, 0xf4},                   // fnstcw cs:[ebx]
+        {0x2e, 0xa1, 0x00, 0x20, 0x00, 0x10, 0xf4}, // mov eax, cs:[data]
+    };
+
+    for (unsigned i = 0; i < 6; i++) {
+        uint32_t word = 0x12345678;
+        struct machine_end end;
+
+        memcpy(pages + 2 * PAGE, &word, 4);
+        memset(state, 0, sizeof(*state));
+        state->gpr[CPU_RBX] = MACHINE_USER + 2 * PAGE;
+        ok(run(m, 4, codes[i], sizeof(codes[0]), &end) && end.vector == GP && state->rip == MACHINE_USER + (i == 5 ? 6 : 0) &&
+               state->gpr[CPU_RAX] == (i == 5 ? word : 0) && !memcmp(pages + 2 * PAGE, &word, 4),
+           "%s: by CS, %u", machine_name(m), i);
+    }
+}
+
 /* What has to be aligned and lies in two pages is #GP, though both are there. */
 static void aligned_in_two_pages(struct machine *m)
 {
@@ -204,6 +229,7 @@ int main(void)
         around_zero(m);
         far_ahead(m);
         not_canonical(m);
+        by_code_segment(m);
         above_4_gib(m);
         aligned_in_two_pages(m);
         machine_free(m);

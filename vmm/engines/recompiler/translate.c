@@ -133,7 +133,7 @@ static bool segment_allowed(const struct translation *t, const struct unit *u)
     if (t->code_size == 8)
         return true;
     if (i->segment == SEG_CS)
-        return !i->memory || !u->effects.writes;
+        return !u->effects.size || !u->effects.writes;
     return i->segment < SEG_FS ||
            (t->mode & (i->segment == SEG_FS ? REC_MODE_FS : REC_MODE_GS));
 }
