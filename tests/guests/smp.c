@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A second CPU: its start, NMIs to one that lets interrupts in all the time, NMIs that meet, broadcasts, one time for both. */
+/* A second CPU: code that the first one writes, its start, NMIs to one that lets interrupts in all the time, NMIs that meet, broadcasts, one time for both. */
 #include "guest.h"
 
 #define APIC 0xfee00000u
@@ -90,6 +90,62 @@ static void grow(uint32_t own, bool *good)
 
 static bool grew = true;
 
+/* MOV EAX; RET in one page and in two, which the first CPU writes while the second calls it. */
+#define CALLS 3000u
+static uint8_t code[3][4096] __attribute__((aligned(4096)));
+static volatile uint32_t answer, backwards, last;
+
+static uint8_t *function(uint32_t n)
+{
+    return &code[0][n & 1 ? 4096 - 3 : 15];
+}
+
+static uint32_t call(uint32_t n)
+{
+    uint32_t leaf = 0, ebx, ecx = 0, edx;
+
+    __asm__ volatile("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(ecx), "=d"(edx) : : "memory"); // SDM volume 3, 8.1.3
+    return ((uint32_t (*)(void))function(n))();
+}
+
+static void call_written(void)
+{
+    for (uint32_t n = 1; n <= CALLS && wait_for(&turn, 2 * n - 1); n++) {
+        answer = call(n);
+        turn = 2 * n;
+    }
+    for (uint32_t before = 0, now = 0; now != CALLS; before = now) {
+        now = ((uint32_t (*)(void))function(0))();
+        backwards += now < before;
+        last = now;
+    }
+}
+
+static bool write_code(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        function(i)[0] = 0xb8;
+        function(i)[5] = 0xc3;
+    }
+    for (uint32_t n = 1; n <= CALLS; n++) {
+        uint8_t *to = function(n) + 1;
+        uint32_t count = 4, value = n;
+
+        if (n % 3 == 0)
+            *(volatile uint32_t *)to = n;
+        else if (n % 3 == 1)
+            __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*(uint32_t *)to));
+        else
+            __asm__ volatile("rep movsb" : "+D"(to), "+c"(count), "=m"(code) : "S"(&value), "m"(value));
+        turn = 2 * n - 1;
+        if (!wait_for(&turn, 2 * n) || answer != n)
+            return false;
+    }
+    for (uint32_t n = 0; n <= CALLS; n++)
+        *(volatile uint32_t *)(function(0) + 1) = n; // aligned
+    return wait_for(&last, CALLS) && backwards == 0;
+}
+
 void ap_main(void)
 {
     wr(SVR, 0x1ff);
@@ -99,6 +155,8 @@ void ap_main(void)
     meet();
     if (wait_for(&work, 2))
         grow(1, &grew);
+    if (wait_for(&work, 3))
+        call_written();
     __asm__ volatile("sti");
     for (;;)
         __asm__ volatile("hlt");
@@ -170,6 +228,11 @@ bool smp_good(void)
     work = 2;
     grow(0, &own);
     if (!said(wait_for(&turn, 20000) && own && grew, "the TSC is one"))
+        return false;
+    *(volatile uint32_t *)(function(0) + 1) = 0;
+    turn = 0;
+    work = 3;
+    if (!said(write_code(), "code that another CPU writes"))
         return false;
     return said(broadcast(0xff, 0x4045), "a physical broadcast") && said(broadcast(0, 0x84045), "all including oneself");
 }

@@ -266,7 +266,8 @@ void flow_interpret(struct translation *t, unsigned offset)
 void flow_end(struct translation *t, const struct unit *u)
 {
     struct emit *e = t->e;
-    int32_t next = u->offset + u->insn.length, target = next + (int32_t)u->insn.imm;
+    bool branches = u->class == INSN_JMP || u->class == INSN_CALL;
+    int32_t next = u->offset + u->insn.length, target = branches ? next + (int32_t)u->insn.imm : 0;
 
     switch (u->class) {
     case INSN_JMP:
