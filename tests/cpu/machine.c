@@ -21,7 +21,7 @@
 #define CODE_CACHE (16u << 20)
 
 /* Guest-physical and supervisor's linear addresses. */
-#define TABLES   0x200000u // PML4, page directory pointers; directory and table of the user's pages, of the last page, of the one above
+#define TABLES   0x200000u // PML4, page directory pointers; directory and table of the user's pages, of the last page, of those above
 #define IDT      0x300000u
 #define GDT      0x301000u
 #define TSS      0x302000u
@@ -105,6 +105,9 @@ static void make_tables(struct machine *m)
     put64(m, TABLES + PAGE + 8 * 4, (TABLES + 6 * PAGE) | user);
     put64(m, TABLES + 6 * PAGE + 8 * (MACHINE_USER >> 21), (TABLES + 7 * PAGE) | user);
     put64(m, TABLES + 7 * PAGE + 8 * 4, page[2]);
+    put64(m, TABLES + PAGE + 8, (TABLES + 8 * PAGE) | user);
+    put64(m, TABLES + 8 * PAGE + 8 * (MACHINE_USER >> 21), (TABLES + 9 * PAGE) | user);
+    put64(m, TABLES + 9 * PAGE + 8 * 4, page[2]);
 }
 
 /* A handler for each exception, on a stack of the supervisor's (SDM volume 3, 6.14). */

@@ -4,7 +4,7 @@
  * paging, on pages that are the test's own memory at the same addresses.
  *
  * Six pages from MACHINE_USER on: code, read-only data, data, nothing, stack, nothing; the stack's is
- * also the last below 4 GiB; 4 GiB above it is the data's. The guest
+ * also the last below 4 GiB; 1 and 4 GiB above it is the data's. The guest
  * has a code page of its own, so that code can end in another way there than on the processor. One
  * machine a program.
  */

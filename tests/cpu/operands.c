@@ -210,6 +210,28 @@ static void aligned_in_two_pages(struct machine *m)
     ok(state->rip == MACHINE_USER + 3, "%s: where MOVUPS is none", machine_name(m));
 }
 
+/* Between two accesses that share a check, one by the stack pointer that is too far away to be among them: the stack's page is another. */
+static void far_from_the_stack(struct machine *m)
+{
+    static const uint8_t code[] = {
+        0x48, 0x89, 0x04, 0x24,                               // mov [rsp], rax
+        0x48, 0x89, 0x84, 0x24, 0, 0, 0, 0x40,                // mov [rsp + 0x40000000], rax
+        0x48, 0x8b, 0x4c, 0x24, 0x08,                         // mov rcx, [rsp + 8]
+        0xf4,
+    };
+    const uint64_t there = 0x123456789abcdef0;
+    struct machine_end end;
+    uint64_t stored;
+
+    memset(state, 0, sizeof(*state));
+    memcpy(pages + 4 * PAGE + 0x108, &there, 8);
+    state->gpr[CPU_RSP] = state->rsp = MACHINE_USER + 4 * PAGE + 0x100;
+    state->gpr[CPU_RAX] = 0x5a5a;
+    ok(run(m, 8, code, sizeof(code), &end) && end.vector == GP, "%s: 1 GiB from the stack pointer", machine_name(m));
+    memcpy(&stored, pages + 2 * PAGE + 0x100, 8);
+    ok(stored == 0x5a5a && state->gpr[CPU_RCX] == there, "%s: and the stack's page again", machine_name(m));
+}
+
 int main(void)
 {
     static const enum machine_kind kinds[] = {MACHINE_RECOMPILER, MACHINE_INTERPRETER};
@@ -232,6 +254,7 @@ int main(void)
         by_code_segment(m);
         above_4_gib(m);
         aligned_in_two_pages(m);
+        far_from_the_stack(m);
         machine_free(m);
     }
     free(state);
