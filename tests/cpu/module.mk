@@ -28,6 +28,7 @@ $(call cpu-engine-test,engines,$(wildcard tests/cpu/forms_*.c) tests/cpu/native.
 $(call cpu-engine-test,operands,)
 $(call cpu-engine-test,strings,)
 $(call cpu-engine-test,edges,)
+$(call cpu-engine-test,views,)
 $(eval $(call unittest,unit-cpu-copied,tests/cpu/copied.c tests/cpu/follow.c tests/vmm/fake_host.c tests/unit/tap.c,\
     linux vmmengines vmm vmmboot vmmcpu g,hosts/linux vmm lib tests/cpu tests/vmm tests/unit,-lZydis))
 $(call cpu-engine-test,hidden,tests/cpu/forms_code.c tests/cpu/forms_rules.c tests/cpu/native.c)
