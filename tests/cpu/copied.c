@@ -90,7 +90,15 @@ static unsigned some(uint8_t *to, unsigned mode)
     unsigned n = any(sizeof(stack) / sizeof(stack[0])), skip = mode == 4 && stack[n][1] == 0x48;
 
     if (any(2))
-        return one(to, mode, true);
+        return one(to, mode, any(4));
+    if (any(8) == 0) { // MOV by the stack pointer with any displacement
+        uint32_t displacement = (uint32_t)random_u64(&seed);
+        const uint8_t mov[] = {any(2) ? 0x8b : 0x89, 0x9c, 0x24};
+
+        memcpy(to, mov, 3);
+        memcpy(to + 3, &displacement, 4);
+        return 7;
+    }
     memcpy(to, stack[n] + 1 + skip, stack[n][0] - skip);
     return stack[n][0] - skip;
 }
