@@ -126,17 +126,20 @@ static void clear_code(struct machine *m)
 
 static void one(struct machine *m, unsigned n, uint8_t *code, unsigned *length, unsigned *mode, struct result *r)
 {
+    bool supervisor;
     unsigned wish;
     struct machine_end end = {0};
 
     seed = n * 0x9e3779b97f4a7c15ull;
     *mode = any(2) ? 8 : 4;
+    supervisor = any(3) == 0;
     wish = 1 + any(5);
     *length = 0;
     while (wish)
         for (unsigned size = instruction(code + *length, *mode); size; size = 0, wish--)
             *length += size;
-    code[*length] = 0xf4;
+    code[*length] = supervisor ? 0x0f : 0xf4; // UD2, HLT
+    code[*length + 1] = 0x0b;
     memcpy(pages + 2 * PAGE, fill, PAGE);
     memcpy(pages + 4 * PAGE, fill + PAGE, PAGE);
     memset(state, 0, sizeof(*state));
@@ -147,8 +150,8 @@ static void one(struct machine *m, unsigned n, uint8_t *code, unsigned *length, 
     state->rip = MACHINE_USER + (n % CODES) * 60;
     state->xsave[24] = 0x80; // MXCSR 1f80h
     state->xsave[25] = 0x1f;
-    machine_put(m, (n % CODES) * 60, code, *length + 1);
-    r->ended = machine_run(m, *mode, state, &end);
+    machine_put(m, (n % CODES) * 60, code, *length + 2);
+    r->ended = machine_run(m, *mode | (supervisor ? MACHINE_SUPERVISOR : 0), state, &end);
     for (unsigned i = 0; i < 16; i++)
         r->gpr[i] = *mode == 4 ? (uint32_t)state->gpr[i] : state->gpr[i];
     r->rip = state->rip;

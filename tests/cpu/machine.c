@@ -21,7 +21,7 @@
 #define CODE_CACHE (16u << 20)
 
 /* Guest-physical and supervisor's linear addresses. */
-#define TABLES   0x200000u // PML4, page directory pointers; directory and table of the user's pages, of the last page, of those above
+#define TABLES   0x200000u // PML4, page directory pointers; directory and table of the user's pages, of the last page, of those above, of what follows
 #define IDT      0x300000u
 #define GDT      0x301000u
 #define TSS      0x302000u
@@ -94,8 +94,10 @@ static void make_tables(struct machine *m)
 
     put64(m, TABLES, (TABLES + PAGE) | user);
     put64(m, TABLES + PAGE, (TABLES + 2 * PAGE) | user);
-    put64(m, TABLES + 2 * PAGE, 0x000000 | all | ENTRY_PS);
-    put64(m, TABLES + 2 * PAGE + 8, 0x200000 | all | ENTRY_PS);
+    put64(m, TABLES + 2 * PAGE, (0x000000 | all | ENTRY_PS) & ~(uint64_t)ENTRY_W);
+    put64(m, TABLES + 2 * PAGE + 8, (TABLES + 10 * PAGE) | all);
+    for (uint64_t at = IDT; at < STACK; at += PAGE) // not the tables
+        put64(m, TABLES + 10 * PAGE + (at - TABLES) / PAGE * 8, at | (at == STACK - PAGE ? all : ENTRY_P | ENTRY_AD));
     put64(m, TABLES + 2 * PAGE + 8 * (MACHINE_USER >> 21), (TABLES + 3 * PAGE) | user);
     for (unsigned i = 0; i < 6; i++)
         put64(m, TABLES + 3 * PAGE + 8 * i, page[i]);
@@ -116,12 +118,12 @@ static void make_handlers(struct machine *m)
     for (unsigned i = 0; i < 32; i++) {
         uint64_t to = HANDLERS + 16 * i;
 
-        put64(m, IDT + 16 * i, (to & 0xffff) | 8ull << 16 | 0x8e00ull << 32 | (to >> 16) << 48);
+        put64(m, IDT + 16 * i, (to & 0xffff) | 8ull << 16 | 0x8e01ull << 32 | (to >> 16) << 48); // IST 1
         put64(m, IDT + 16 * i + 8, 0);
         put64(m, to, 0xf4); // HLT
     }
     put64(m, GDT + 8, 0x00209b0000000000);  // 64-bit code
-    put64(m, TSS + 4, STACK);               // RSP0
+    put64(m, TSS + 36, STACK);              // IST 1
 }
 
 static bool make_engine(struct machine *m, struct host *host)
@@ -197,14 +199,16 @@ void machine_put(struct machine *machine, unsigned offset, const void *bytes, un
 
 static void set_mode(struct cpu_state *s, unsigned mode)
 {
+    const uint16_t level = mode & MACHINE_SUPERVISOR ? 0 : CPU_SEG_DPL;
     const uint16_t data = CPU_SEG_G | CPU_SEG_DB | CPU_SEG_P | CPU_SEG_S | 0x3;
-    const uint16_t code = CPU_SEG_P | CPU_SEG_S | 0xb | CPU_SEG_DPL;
+    const uint16_t code = CPU_SEG_P | CPU_SEG_S | 0xb | level;
 
-    s->ss = (struct cpu_segment){0x2b, data | CPU_SEG_DPL, 0xffffffff, 0};
+    mode &= ~MACHINE_SUPERVISOR;
+    s->ss = (struct cpu_segment){level ? 0x2b : 0, data | level, 0xffffffff, 0};
     s->ds = s->es = s->ss;
     s->fs = s->gs = (struct cpu_segment){0};
     s->cs = (struct cpu_segment){
-        mode == 8 ? 0x33 : 0x23, code | (mode == 8 ? CPU_SEG_L : CPU_SEG_DB | CPU_SEG_G),
+        !level ? 8 : mode == 8 ? 0x33 : 0x23, code | (mode == 8 ? CPU_SEG_L : CPU_SEG_DB | CPU_SEG_G),
         0xffffffff, 0,
     };
     s->tr = (struct cpu_segment){0x10, CPU_SEG_P | 0xb, 0x67, TSS};

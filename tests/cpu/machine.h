@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define MACHINE_USER 0x10000000u
+#define MACHINE_SUPERVISOR 0x10u // with the mode: code of 4 or 8 bytes at CPL 0
 
 enum machine_kind { MACHINE_INTERPRETER, MACHINE_RECOMPILER };
 
