@@ -27,6 +27,7 @@
 #include "vmm/devices/testdev.h"
 #include "vmm/devices/uart.h"
 #include "vmm/irq.h"
+#include "vmm/record.h"
 #include "vmm/vcpu.h"
 #include "vmm/trace.h"
 #include "vmm/vm.h"
@@ -66,6 +67,7 @@ struct vm {
     struct cpuid_table cpuid;
     struct vcpu_msrs msrs[VM_VCPUS_MAX];
     struct vcpu *vcpu;
+    struct record *record;          // NULL: neither recording nor replay
     struct boot boot;               // of the last load; boot.entry is where the first vCPU starts
 
     /* A reset: all vCPUs park, the last one resets the machine, and a new generation begins. */

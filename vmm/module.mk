@@ -7,7 +7,7 @@ $(eval $(call library,vmmengines,host,$(wildcard vmm/engines/*.c vmm/engines/rec
 
 # Translated code calls these with the guest's vector registers in the processor. They depend on this file: an object that was built
 # without the flag would destroy them.
-LIVE_VECTORS := $(call objs,host,$(wildcard vmm/engines/recompiler/*.c vmm/cpu/*.c) vmm/memory.c vmm/clock.c vmm/vcpu.c vmm/vcpu_emulate.c)
+LIVE_VECTORS := $(call objs,host,$(wildcard vmm/engines/recompiler/*.c vmm/cpu/*.c) vmm/memory.c vmm/clock.c vmm/vcpu.c vmm/vcpu_emulate.c vmm/record.c vmm/replay.c)
 $(LIVE_VECTORS): CFLAGS-extra-host := -mgeneral-regs-only
 $(LIVE_VECTORS): vmm/module.mk
 # So that no loop of it becomes a call of the C library's memset(), which uses them.

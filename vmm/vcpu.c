@@ -75,6 +75,15 @@ uint64_t vcpu_tsc(const struct vcpu *vcpu)
     return clock_now(&vcpu->vm->clock) + vcpu->lapic.tsc_skew;
 }
 
+uint64_t vcpu_read_tsc(struct vcpu *vcpu)
+{
+    uint64_t value = vcpu_tsc(vcpu), extra = 0;
+
+    if (vcpu->vm->record)
+        record_access(vcpu, RECORD_TSC, 0, &value, &extra);
+    return value;
+}
+
 void vcpu_set_tsc(struct vcpu *vcpu, uint64_t value)
 {
     uint64_t skew = value - clock_now(&vcpu->vm->clock);
@@ -115,6 +124,8 @@ void vcpu_exception(struct vcpu *vcpu, unsigned vector, uint32_t code)
     state->event = CPU_EVENT_VALID | CPU_EVENT_EXCEPTION | vector;
     if (code != VCPU_NO_CODE)
         state->event |= CPU_EVENT_ERROR | (uint64_t)code << 32;
+    if (vcpu->vm->record)
+        record_fault(vcpu);
 }
 
 static bool extint_waits(const struct vcpu *vcpu)
@@ -167,6 +178,8 @@ static void deliver_nmi(struct vcpu *vcpu)
         return;
     }
     state->event = CPU_EVENT_VALID | CPU_EVENT_NMI | 2;
+    if (vcpu->vm->record)
+        record_event(vcpu);
     trace_interrupt(vcpu, "NMI", 2);
     if (--vcpu->nmi)
         state->requests |= CPU_REQUEST_NMIWINDOW;
@@ -211,8 +224,11 @@ static void deliver(struct vcpu *vcpu)
     if (interrupt_waits(vcpu) && !(state->event & CPU_EVENT_VALID) && (state->rflags & RFLAGS_IF) &&
         !state->shadow) {
         vector = take_interrupt(vcpu);
-        if (vector >= 0)
+        if (vector >= 0) {
             state->event = CPU_EVENT_VALID | CPU_EVENT_INTR | (unsigned)vector;
+            if (vcpu->vm->record)
+                record_event(vcpu);
+        }
     }
     request_window(vcpu);
 }
@@ -350,6 +366,8 @@ static bool step(struct vcpu *vcpu)
     }
     atomic_store_explicit(&vcpu->inside, 0, memory_order_relaxed);
     vcpu->exits++;
+    if (vcpu->vm->record)
+        record_flush(vcpu->vm->record);
     vcpu_take_priority(vcpu);
     if (state->event)
         keep_event(vcpu);
@@ -362,8 +380,14 @@ void vcpu_loop(struct vm *vm, unsigned id)
     struct vcpu *vcpu = &vm->vcpu[id];
 
     vcpu_power_on(vcpu);
-    for (;;) {
-        if (vcpu->activity != VCPU_RUNNING ? !rest(vcpu) : !step(vcpu))
-            return;
+    if (vm->config.replay.size) {
+        replay_run(vcpu);
+        return;
     }
+    if (vm->record)
+        record_begin(vcpu);
+    while (vcpu->activity != VCPU_RUNNING ? rest(vcpu) : step(vcpu))
+        ;
+    if (vm->record)
+        record_end(vcpu);
 }

@@ -108,8 +108,9 @@ static inline struct cpu_state *vcpu_change(struct vcpu *vcpu, uint32_t groups)
     return vcpu->state;
 }
 
-/* The guest's TSC now, and setting it. */
+/* The guest's TSC now; the same for an instruction that reads it; and setting it. */
 uint64_t vcpu_tsc(const struct vcpu *vcpu);
+uint64_t vcpu_read_tsc(struct vcpu *vcpu);
 void vcpu_set_tsc(struct vcpu *vcpu, uint64_t value);
 
 /*

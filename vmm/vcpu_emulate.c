@@ -34,6 +34,12 @@ static void settle(struct vcpu *vcpu)
         (void)vcpu_need(vcpu, CPU_XSTATE);
 }
 
+/* No device is there: the log has what they said. */
+static bool replays(const struct vcpu *vcpu)
+{
+    return vcpu->vm->record && vcpu->vm->record->replays;
+}
+
 static const char *memory_name(struct vcpu *vcpu, uint64_t gpa)
 {
     return is_lapic(vcpu, gpa) ? "local APIC" : memory_bus_name(&vcpu->vm->mmio, gpa);
@@ -53,12 +59,16 @@ static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
     uint64_t value;
 
     settle(vcpu);
-    if (is_lapic(vcpu, gpa)) {
+    if (replays(vcpu)) {
+        value = 0;
+    } else if (is_lapic(vcpu, gpa)) {
         vcpu_take_priority(vcpu);
         value = lapic_mmio_read(&vcpu->lapic, gpa & 0xffc) >> (8 * (gpa & 3));
     } else {
         value = memory_bus_read(&vcpu->vm->mmio, gpa, size);
     }
+    if (vcpu->vm->record)
+        record_access(vcpu, RECORD_READ, gpa, &value, &(uint64_t){size});
     if (vm_traces(vcpu->vm, TRACE_EXITS))
         trace_access(vcpu, memory_name(vcpu, gpa), "read", gpa, size, value);
     return value;
@@ -67,33 +77,47 @@ static uint64_t mmio_read(void *arg, uint64_t gpa, unsigned size)
 static void mmio_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct vcpu *vcpu = arg;
+    uint64_t extra = size;
 
     settle(vcpu);
     if (vm_traces(vcpu->vm, TRACE_EXITS))
         trace_access(vcpu, memory_name(vcpu, gpa), "write", gpa, size, value);
-    if (!is_lapic(vcpu, gpa)) {
+    if (replays(vcpu)) {
+        extra = 0;
+    } else if (!is_lapic(vcpu, gpa)) {
         memory_bus_write(&vcpu->vm->mmio, gpa, size, value);
     } else if (size >= 4) {
         vcpu_take_priority(vcpu);
         lapic_mmio_write(&vcpu->lapic, gpa & 0xfff, (uint32_t)value);
         vcpu->state->cr8 = lapic_cr8(&vcpu->lapic);
+        extra |= (vcpu->state->cr8 + 1ull) << 8;
     }
+    if (!vcpu->vm->record)
+        return;
+    record_access(vcpu, RECORD_WRITE, gpa, &value, &extra);
+    if (replays(vcpu) && extra >> 8)
+        vcpu->state->cr8 = (uint8_t)((extra >> 8) - 1);
 }
 
 uint32_t vcpu_port_in(struct vcpu *vcpu, uint16_t port, unsigned size)
 {
-    uint32_t value = port_bus_read(&vcpu->vm->ports, port, size);
+    uint64_t value = replays(vcpu) ? 0 : port_bus_read(&vcpu->vm->ports, port, size), extra = 0;
 
+    if (vcpu->vm->record)
+        record_access(vcpu, RECORD_IN, port | (uint64_t)size << 16, &value, &extra);
     if (vm_traces(vcpu->vm, TRACE_EXITS))
         trace_access(vcpu, port_bus_name(&vcpu->vm->ports, port), "in", port, size, value);
-    return value;
+    return (uint32_t)value;
 }
 
 void vcpu_port_out(struct vcpu *vcpu, uint16_t port, unsigned size, uint32_t value)
 {
     if (vm_traces(vcpu->vm, TRACE_EXITS))
         trace_access(vcpu, port_bus_name(&vcpu->vm->ports, port), "out", port, size, value);
-    port_bus_write(&vcpu->vm->ports, port, size, value);
+    if (!replays(vcpu))
+        port_bus_write(&vcpu->vm->ports, port, size, value);
+    if (vcpu->vm->record)
+        record_access(vcpu, RECORD_OUT, port | (uint64_t)size << 16, &(uint64_t){value}, &(uint64_t){0});
 }
 
 static uint32_t port_in(void *arg, uint16_t port, unsigned size)

@@ -75,6 +75,15 @@ static void handle_io(struct vcpu *vcpu)
     vcpu_advance(vcpu, state->q1);
 }
 
+/* What this processor says, which need not be the one of a replay. */
+static void record_cpuid(struct vcpu *vcpu, struct cpuid_regs *r)
+{
+    uint64_t low = r->eax | (uint64_t)r->ebx << 32, high = r->ecx | (uint64_t)r->edx << 32;
+
+    record_access(vcpu, RECORD_CPUID, vcpu->state->gpr[CPU_RAX], &low, &high);
+    *r = (struct cpuid_regs){(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
+}
+
 static void handle_cpuid(struct vcpu *vcpu)
 {
     struct cpu_state *state = vcpu->state;
@@ -88,6 +97,8 @@ static void handle_cpuid(struct vcpu *vcpu)
     if (leaf == 0xd)
         own.xcr0 = vcpu_need(vcpu, CPU_XSTATE)->xcr0;
     cpuid_query(&vcpu->vm->cpuid, &own, leaf, (uint32_t)state->gpr[CPU_RCX], &regs);
+    if (vcpu->vm->record)
+        record_cpuid(vcpu, &regs);
     if (!skip(vcpu))
         return;
     state->gpr[CPU_RAX] = regs.eax;
@@ -102,6 +113,25 @@ static void set_edx_eax(struct cpu_state *state, uint64_t value)
     state->gpr[CPU_RDX] = value >> 32;
 }
 
+/* As msr_read() and msr_write(); in a replay the local APIC is not there. */
+static bool access_msr(struct vcpu *vcpu, bool write, uint32_t index, uint64_t *value)
+{
+    const struct record *record = vcpu->vm->record;
+    bool apic = msr_is_apic(index);
+    uint64_t extra = 0;
+
+    if (!record || !record->replays || !apic)
+        extra = write ? msr_write(vcpu, index, *value) : msr_read(vcpu, index, value);
+    if (record) {
+        if (apic)
+            extra |= (lapic_cr8(&vcpu->lapic) + 1ull) << 8;
+        record_access(vcpu, write ? RECORD_MSR_WRITE : RECORD_MSR_READ, index, value, &extra);
+        if (record->replays && apic && write)
+            vcpu->state->cr8 = (uint8_t)((extra >> 8) - 1);
+    }
+    return extra & 1;
+}
+
 static void handle_msr(struct vcpu *vcpu)
 {
     struct cpu_state *state = vcpu->state;
@@ -109,10 +139,7 @@ static void handle_msr(struct vcpu *vcpu)
     uint64_t value = state->gpr[CPU_RDX] << 32 | (uint32_t)state->gpr[CPU_RAX];
     bool done;
 
-    if (state->q0 & 1)
-        done = msr_write(vcpu, index, value);
-    else
-        done = msr_read(vcpu, index, &value);
+    done = access_msr(vcpu, state->q0 & 1, index, &value);
     if (vm_traces(vcpu->vm, TRACE_MSR))
         vm_trace(vcpu->vm, "%u msr %lx: %s %x %lx%s", vcpu->id, state->rip,
                  state->q0 & 1 ? "write" : "read", index, value, done ? "" : " #GP");
@@ -137,7 +164,7 @@ static void handle_hlt(struct vcpu *vcpu)
 static void handle_tsc(struct vcpu *vcpu)
 {
     bool with_aux = vcpu->state->q0;
-    uint64_t value = vcpu_tsc(vcpu);
+    uint64_t value = vcpu_read_tsc(vcpu);
 
     if (!skip(vcpu))
         return;

@@ -59,6 +59,8 @@ struct vm *vm_create(struct host *host, const struct engine_ops *ops, struct eng
     status = VMM_BAD_CONFIG;
     if (config->vcpus >= 1 && config->vcpus <= VM_VCPUS_MAX)
         status = machine_build(vm);
+    if (status == VMM_OK)
+        status = record_create(vm);
     if (status != VMM_OK) {
         vm_log(vm, "vm: a machine with %u CPUs and %lu bytes cannot be built: status %d",
                config->vcpus, config->memory, status);
@@ -79,6 +81,7 @@ void vm_destroy(struct vm *vm)
 {
     struct host *host = vm->host;
 
+    record_destroy(vm);
     if (vm->vcpu)
         host_free(host, vm->vcpu);
     if (vm->testdev)

@@ -52,6 +52,12 @@ struct vm_config {
     bool log_post;            // self test codes go to the log
     uint32_t trace;           // TRACE_* (vmm/trace.h); 0: none
     void (*trace_line)(struct host *host, const char *line); // from any thread, with trace
+    /*
+     * With one vCPU and end_on_reset: a recording (vmm/record.h) is made, in the vCPU's thread (false: it cannot
+     * go on, the machine ends); or this one is replayed. NULL and size 0: neither.
+     */
+    bool (*record_write)(struct host *host, const void *bytes, size_t size);
+    struct vm_image replay;
     uint32_t watchdog_ms;     // report a vCPU that long without exits and interrupts; 0: never
 };
 

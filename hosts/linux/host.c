@@ -193,7 +193,7 @@ bool host_init(struct host *host, int input)
 
     memset(host, 0, sizeof(*host));
     host->terminal.keeper = -1;
-    host->memory.fd = host->trace.fd = host->kernel.fd = host->initrd.fd = -1;
+    host->memory.fd = host->trace.fd = host->kernel.fd = host->initrd.fd = host->record.fd = -1;
     host->deadline = host->armed = HOST_FOREVER;
     host->cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
     signal(SIGPIPE, SIG_IGN);
@@ -214,7 +214,8 @@ bool host_start_output(struct host *host, int output)
 unsigned host_files(const struct host *host, int fd[HOST_FILES])
 {
     const int all[] = {host->epoll, host->timer, host->wake, host->signals, host->input,
-                       host->terminal.keeper, host->trace.fd, host->kernel.fd, host->initrd.fd};
+                       host->terminal.keeper, host->trace.fd, host->kernel.fd, host->initrd.fd,
+                       host->record.fd};
     unsigned n = 0;
 
     _Static_assert(sizeof(all) / sizeof(all[0]) <= HOST_FILES, "room for all");

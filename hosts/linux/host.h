@@ -18,6 +18,7 @@
 #include "hosts/linux/guest_memory.h"
 #include "hosts/linux/image.h"
 #include "hosts/linux/output.h"
+#include "hosts/linux/record_file.h"
 #include "hosts/linux/terminal.h"
 #include "hosts/linux/trace.h"
 #include "vmm/host.h"
@@ -43,6 +44,7 @@ struct host {
     struct output output;
     bool verbose;
     struct trace trace;
+    struct record_file record;
     int  epoll, timer, wake, signals;
 
     pthread_mutex_t timer_lock;   // of the two deadlines, in ticks
@@ -93,7 +95,7 @@ void host_finish(struct host *host);
 void host_release(struct host *host);
 
 /* The files that it needs, but for output and log: sets fd[] and returns how many. */
-#define HOST_FILES 11u
+#define HOST_FILES 12u
 unsigned host_files(const struct host *host, int fd[HOST_FILES]);
 
 /* A line for the log in the manner of printf. */

@@ -45,6 +45,10 @@ const char options_run_usage[] =
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
     "  --lockstep         compare every block of the recompiler with the interpreter (for its\n"
     "                     developers: very slow, one CPU)\n"
+    "  --record FILE      write down all that comes to the CPU from outside, up to 2 GiB, so that\n"
+    "                     the run can be replayed (an engine in software, one CPU, no --exec)\n"
+    "  --replay FILE      the interpreter does the recorded run again, with the recording's kernel,\n"
+    "                     initrd and options: status 0 if all is the same, 106 and a report if not\n"
     "  --trace WHAT[:FILE]\n"
     "                     log what the guest does, to FILE or standard error, up to 64 MiB. WHAT:\n"
     "                     exits (accesses to devices), interrupts, faults, msr, blocks (what the\n"
@@ -155,14 +159,15 @@ static bool set_trace(struct options *options, const char *name, const char *val
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
-    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE,
+    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE, OPTION_RECORD, OPTION_REPLAY,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_LOCKSTEP, OPTION_TEST_DEVICE, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--trace", "--hpet",
+    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--trace", "--record",
+    "--replay", "--hpet",
     "--stats", "--verbose", "--no-sandbox", "--lockstep", "--test-device", "--help",
 };
 
@@ -183,6 +188,8 @@ static bool set_option(struct options *options, enum option option, const char *
         return set_number(options, name, value, 0, 3600000, &options->watchdog_ms);
     case OPTION_DEBUG_EXIT: return set_port(options, name, value, &options->debug_exit);
     case OPTION_POST_PORT:  return set_port(options, name, value, &options->post_port);
+    case OPTION_RECORD:     options->record = value; return true;
+    case OPTION_REPLAY:     options->replay = value; return true;
     case OPTION_TRACE:      return set_trace(options, name, value);
     case OPTION_EXEC:       options->exec = value; return true;
     case OPTION_BIOS:       options->bios = value; return true;
@@ -239,6 +246,19 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
         return fail(options, "--bios stands without --kernel, --initrd and --append");
     if (options->exec && (options->bios || !options->initrd))
         return fail(options, "--exec wants an --initrd: Graft's own, whose init runs the command");
+    if (options->record && options->replay)
+        return fail(options, "--record and --replay exclude each other");
+    if ((options->record || options->replay) && (options->exec || options->cpus > 1 || options->lockstep))
+        return fail(options, "%s stands without --exec, --lockstep and more than one CPU",
+                    options->record ? "--record" : "--replay");
+    if (options->replay && options->engine != ENGINE_AUTO && options->engine != ENGINE_INTERPRETER)
+        return fail(options, "--replay is done by the interpreter");
+    if (options->record && options->engine == ENGINE_KVM)
+        return fail(options, "--record wants an engine in software: recompiler or interpreter");
+    if (options->replay)
+        options->engine = ENGINE_INTERPRETER;
+    if (options->record && options->engine == ENGINE_AUTO)
+        options->engine = ENGINE_RECOMPILER;
     if (options->exec && !options->append)
         options->append = "console=ttyS0 quiet";
     return true;

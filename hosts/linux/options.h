@@ -27,6 +27,7 @@ struct options {
     uint32_t watchdog_ms;     // 0: none
     uint32_t timeout_s;       // 0: none
     uint32_t trace;           // TRACE_* (vmm/trace.h); 0: none
+    const char *record, *replay; // files; NULL: neither
     const char *trace_file;   // NULL: standard error
     uint16_t debug_exit;      // port; 0: none
     uint16_t post_port;       // 0: the usual one

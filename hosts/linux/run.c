@@ -116,6 +116,34 @@ static bool start_trace(struct run *run)
     return true;
 }
 
+/* The recording goes on, or ends with the machine. */
+static bool record_write(struct host *host, const void *bytes, size_t size)
+{
+    return record_file_write(&host->record, host, bytes, size);
+}
+
+static bool start_record(struct run *run)
+{
+    const struct options *o = run->options;
+    struct image log;
+
+    if (o->replay) {
+        if (!image_load(o->replay, &log, run->error, sizeof(run->error))) {
+            host_log(&run->host, run->error);
+            return false;
+        }
+        run->config.replay = log.copy;
+    }
+    if (!o->record)
+        return true;
+    if (!record_file_open(&run->host.record, o->record)) {
+        host_say(&run->host, "cannot write the recording to %s: %s", o->record, strerror(errno));
+        return false;
+    }
+    run->config.record_write = record_write;
+    return true;
+}
+
 static bool make_machine(struct run *run)
 {
     const struct options *o = run->options;
@@ -126,7 +154,7 @@ static bool make_machine(struct run *run)
     run->config.kernel_name = o->kernel ? kernel_name(o->kernel) : NULL;
     run->config.command_line = o->append;
     run->config.hpet = o->hpet;
-    run->config.end_on_reset = o->end_on_reset || o->exec;
+    run->config.end_on_reset = o->end_on_reset || o->exec || o->record || o->replay;
     run->config.fw_cfg = true;
     run->config.testdev = o->test_device;
     run->config.debug_exit_port = o->debug_exit;
@@ -345,7 +373,7 @@ int run_machine(const struct options *options, const struct engine_kind *engine)
         input = open("/dev/null", O_RDONLY | O_CLOEXEC); // the terminal stays the user's
     if (host_init(&run->host, input)) {
         run->host.verbose = options->verbose;
-        if (!start_trace(run) || !make_machine(run) || !start(run)) {
+        if (!start_trace(run) || !start_record(run) || !make_machine(run) || !start(run)) {
             terminal_stop(&run->host.terminal);
             return status; // threads may wait at the gate
         }

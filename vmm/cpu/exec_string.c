@@ -8,8 +8,6 @@
 
 #include "vmm/engine.h"
 
-#define STRING_SHARE 4096u // iterations a step
-
 static void advance(struct interp *c, unsigned reg, unsigned size)
 {
     uint64_t step = c->state->rflags & RFLAGS_DF ? -(uint64_t)size : size;
@@ -33,7 +31,7 @@ static unsigned element_size(const struct interp *c)
 /* Iterations of `one`; a comparing instruction ends early when ZF is not what its prefix wants. */
 static enum interp_status repeat(struct interp *c, exec_fn *one, bool compares)
 {
-    unsigned limit = c->state->rflags & RFLAGS_TF ? 1 : STRING_SHARE;
+    unsigned limit = c->state->rflags & RFLAGS_TF ? 1 : c->share;
     uint64_t count;
 
     if (!(c->insn.prefixes & (INSN_REP | INSN_REPNE)))

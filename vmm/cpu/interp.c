@@ -56,6 +56,7 @@ void interp_init(struct interp *interp, struct cpu_state *state, const struct in
 {
     *interp = (struct interp){
         .state = state, .ops = ops, .arg = arg, .physical_bits = (uint8_t)physical_bits,
+        .share = INTERP_SHARE,
         .host = host_features(),
     };
     interp->walk = (struct walk){.ram = ops->ram, .arg = arg, .physical_bits = physical_bits};

@@ -72,6 +72,7 @@ struct interp_fault {
 };
 
 
+#define INTERP_SHARE   4096u // iterations of a string instruction that a step does, at most
 #define INTERP_DECODED 32u // instructions remembered if nobody gives more room
 
 /* A decoded instruction, good wherever the same bytes are found in the same code size. */
@@ -87,6 +88,7 @@ struct interp {
     const struct interp_ops *ops;
     void *arg;
     uint8_t physical_bits;      // of guest-physical addresses, 32 to 52
+    uint32_t share;             // INTERP_SHARE, or less for who needs to stop in between
     uint32_t host;              // HOST_*: what this processor has (host_feature.h)
     struct interp_fault fault;
     struct insn insn;           // the instruction of the last step

@@ -331,7 +331,7 @@ static const struct msr_entry *find(uint32_t index)
     return NULL;
 }
 
-static bool is_apic(uint32_t index)
+bool msr_is_apic(uint32_t index)
 {
     return (index >= MSR_X2APIC_FIRST && index <= MSR_X2APIC_LAST) || index == MSR_TSC_DEADLINE ||
            index == MSR_APIC_BASE;
@@ -389,7 +389,7 @@ bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value)
 {
     const struct msr_entry *e;
 
-    if (is_apic(index))
+    if (msr_is_apic(index))
         return lapic_msr_read(&vcpu->lapic, index, value);
     e = find(index);
     if (e == NULL)
@@ -426,7 +426,7 @@ bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value)
 
     if (index == MSR_APIC_BASE && !base_valid(vcpu, value))
         return false;
-    if (is_apic(index))
+    if (msr_is_apic(index))
         return lapic_msr_write(&vcpu->lapic, index, value);
     e = find(index);
     if (e == NULL)

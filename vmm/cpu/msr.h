@@ -41,6 +41,8 @@ void msr_init(struct vcpu_msrs *msrs, struct memory *memory, const struct clock 
 /* Power-on; INIT changes no MSR of this table. */
 void msr_reset(struct vcpu_msrs *msrs);
 
+/* One of the local APIC's. */
+bool msr_is_apic(uint32_t index);
 /* False: #GP(0). */
 bool msr_read(struct vcpu *vcpu, uint32_t index, uint64_t *value) VMM_MUST_CHECK;
 bool msr_write(struct vcpu *vcpu, uint32_t index, uint64_t value) VMM_MUST_CHECK;

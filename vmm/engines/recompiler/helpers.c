@@ -25,8 +25,12 @@ uint64_t rec_pause(struct rec_cpu *cpu)
 
 uint64_t rec_rdtsc(struct rec_cpu *cpu)
 {
-    uint64_t now = vcpu_tsc(cpu->vcpu);
+    const struct record *record = cpu->engine->vm->record;
+    uint64_t now;
 
+    if (record && !record_room(record))
+        return rec_give_up(cpu);
+    now = vcpu_read_tsc(cpu->vcpu);
     cpu->state.gpr[CPU_RAX] = (uint32_t)now;
     cpu->state.gpr[CPU_RDX] = now >> 32;
     if (cpu->argument) // RDTSCP
@@ -49,15 +53,21 @@ uint64_t rec_write_msr(struct rec_cpu *cpu)
     struct vcpu *vcpu = cpu->vcpu;
     struct cpu_state *s = &cpu->state;
     uint64_t value = s->gpr[CPU_RDX] << 32 | (uint32_t)s->gpr[CPU_RAX];
+    const struct record *record = vcpu->vm->record;
+    uint64_t extra = (lapic_cr8(&vcpu->lapic) + 1ull) << 8 | 1;
     bool done;
 
     if (cpu->engine->lockstep || vm_traces(vcpu->vm, TRACE_MSR) || s->cr8 != lapic_cr8(&vcpu->lapic))
+        return rec_give_up(cpu);
+    if (record && !record_room(record))
         return rec_give_up(cpu);
     __asm__ volatile(EACH(SAVE) "vzeroupper" : : "r"(cpu->vectors) : "memory");
     done = lapic_msr_write_unlocked(&vcpu->lapic, (uint32_t)s->gpr[CPU_RCX], value);
     __asm__ volatile(EACH(LOAD) : : "r"(cpu->vectors) : "memory");
     if (!done)
         return rec_give_up(cpu);
+    if (record)
+        record_access(vcpu, RECORD_MSR_WRITE, (uint32_t)s->gpr[CPU_RCX], &value, &extra);
     if (!atomic_load_explicit(&cpu->poll, memory_order_relaxed))
         return 0;
     s->rip = cpu->page + cpu->argument;
