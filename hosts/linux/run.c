@@ -132,6 +132,7 @@ static bool start_record(struct run *run)
             host_log(&run->host, run->error);
             return false;
         }
+        close(log.fd);
         run->config.replay = log.copy;
     }
     if (!o->record)
