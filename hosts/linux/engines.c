@@ -55,7 +55,8 @@ static bool describe_recompiler(const struct engine *engine, unsigned n, char *l
                  s.interpreted, s.fills, s.invalidated, s.flushes);
         return true;
     case 2:
-        snprintf(line, size, "lockstep compared %lu blocks", s.compared);
+        snprintf(line, size, "lockstep compared %lu blocks; %lu differed by translations that the "
+                             "guest had changed and not flushed", s.compared, s.stale);
         return s.compared != 0;
     default:
         return false;

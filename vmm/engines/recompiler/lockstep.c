@@ -1,209 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Each block against the interpreter. */
+/* Each block against the interpreter: the comparison. */
 #include "vmm/engines/recompiler/lockstep.h"
+#include "vmm/engines/recompiler/lockstep_trial.h"
 
-#include "vmm/engines/recompiler/lockstep_vectors.h"
-#include "vmm/engines/recompiler/translate.h"
+#include "vmm/cpu/xstate.h"
 
+#include "lib/format.h"
 #include "lib/string.h"
-
-#define STEPS  (2 * BLOCK_INSNS)
-#define WRITES 512u
-#define BYTES  64u
-
-/* A piece of RAM that the trial wrote to. */
-struct write {
-    uint8_t *host;
-    uint32_t size;
-    uint32_t step;
-    uint8_t before[BYTES], after[BYTES];
-};
-
-struct lockstep {
-    struct interp interp;
-    struct cpu_state state;
-    struct rec_cpu *cpu;
-    bool stopped;             // at a device, or too much was written
-    unsigned step_count, write_count;
-    uint64_t first, gpr[16];  // where it began
-    struct {
-        uint64_t gpr[16], rip, rflags, undefined;
-        struct insn insn;
-        uint64_t from;
-        unsigned image;       // of its vector registers
-    } step[STEPS];
-    unsigned image_count;
-    uint8_t image[STEPS + 1][LOCKSTEP_IMAGE];
-    struct write write[WRITES];
-    uint64_t compared;
-    enum interp_status ended; // of the trial
-};
-
-static uint8_t *ram(void *arg, uint64_t gpa, unsigned size, bool write)
-{
-    struct lockstep *l = arg;
-    uint8_t *host = memory_pointer(&l->cpu->engine->vm->memory, gpa, size);
-    struct write *w;
-
-    if (!host) {
-        l->stopped = true;
-        return NULL;
-    }
-    if (!write)
-        return host;
-    if (size > BYTES || l->write_count == WRITES) {
-        l->stopped = true;
-        return host;
-    }
-    w = &l->write[l->write_count++];
-    w->host = host;
-    w->size = size;
-    w->step = l->step_count;
-    memcpy(w->before, host, size);
-    return host;
-}
-
-static uint64_t no_read(void *arg, uint64_t gpa, unsigned size)
-{
-    (void)gpa;
-    (void)size;
-    ((struct lockstep *)arg)->stopped = true;
-    return 0;
-}
-
-static void no_write(void *arg, uint64_t gpa, unsigned size, uint64_t value)
-{
-    (void)gpa;
-    (void)size;
-    (void)value;
-    ((struct lockstep *)arg)->stopped = true;
-}
-
-static uint32_t no_in(void *arg, uint16_t port, unsigned size)
-{
-    (void)port;
-    (void)size;
-    ((struct lockstep *)arg)->stopped = true;
-    return 0;
-}
-
-static void no_out(void *arg, uint16_t port, unsigned size, uint32_t value)
-{
-    (void)port;
-    (void)size;
-    (void)value;
-    ((struct lockstep *)arg)->stopped = true;
-}
-
-static void need(void *arg, uint32_t groups)
-{
-    ((struct lockstep *)arg)->state.valid |= groups;
-}
-
-static const struct interp_ops trial = {
-    .ram = ram, .mmio_read = no_read, .mmio_write = no_write, .port_in = no_in, .port_out = no_out,
-    .need = need,
-};
-
-/* Flags that an instruction leaves undefined (SDM volume 1, appendix A). */
-static unsigned undefined_by(const struct insn *i)
-{
-    unsigned op = i->opcode, reg = i->modrm >> 3 & 7;
-
-    if (i->map == MAP_1) {
-        if (op >= 0xc0 && op <= 0xd3 && (op <= 0xc1 || op >= 0xd0))
-            return reg < 4 ? FLAG_O : FLAG_A | FLAG_O | FLAG_C;
-        if (op == 0x69 || op == 0x6b)
-            return FLAG_S | FLAG_Z | FLAG_A | FLAG_P;
-        if ((op == 0xf6 || op == 0xf7) && reg >= 4)
-            return reg >= 6 ? FLAG_ALL : FLAG_S | FLAG_Z | FLAG_A | FLAG_P;
-        if ((op < 0x40 && (op >> 3 == 1 || op >> 3 == 4 || op >> 3 == 6) && (op & 7) < 6) ||
-            op == 0x84 || op == 0x85 || op == 0xa8 || op == 0xa9 ||
-            ((op == 0xf6 || op == 0xf7) && reg < 2) ||
-            (op >= 0x80 && op <= 0x83 && (reg == 1 || reg == 4 || reg == 6)))
-            return FLAG_A;
-        return 0;
-    }
-    if (i->map == MAP_0F) {
-        if (op == 0xa3 || op == 0xab || op == 0xb3 || op == 0xbb || op == 0xba)
-            return FLAG_ALL & ~(FLAG_C | FLAG_Z);
-        if (op == 0xa4 || op == 0xa5 || op == 0xac || op == 0xad)
-            return FLAG_A | FLAG_O | FLAG_C;
-        if (op == 0xaf)
-            return FLAG_S | FLAG_Z | FLAG_A | FLAG_P;
-        if (op == 0xbc || op == 0xbd)
-            return FLAG_ALL & ~FLAG_Z & ~(i->prefixes & INSN_REP ? FLAG_C : 0);
-        return 0;
-    }
-    if (i->map >= MAP_V1)
-        return FLAG_A | FLAG_P | FLAG_S;
-    return 0;
-}
-
-static void record(struct lockstep *l, uint64_t from)
-{
-    unsigned n = l->step_count;
-    struct effects e = effects_of(&l->interp.insn);
-    uint64_t undefined = n ? l->step[n - 1].undefined : 0;
-
-    undefined = (undefined & ~(uint64_t)e.written) | undefined_by(&l->interp.insn);
-    memcpy(l->step[n].gpr, l->state.gpr, sizeof(l->state.gpr));
-    l->step[n].gpr[CPU_RSP] = l->state.rsp;
-    l->step[n].rip = l->state.rip;
-    l->step[n].rflags = l->state.rflags;
-    l->step[n].undefined = undefined;
-    l->step[n].insn = l->interp.insn;
-    l->step[n].from = from;
-    if (l->state.dirty & CPU_XSTATE) {
-        l->state.dirty &= ~CPU_XSTATE;
-        memcpy(l->image[l->image_count++], l->state.xsave, LOCKSTEP_IMAGE);
-    }
-    l->step[n].image = l->image_count - 1;
-    l->step_count++;
-}
-
-/* Does the instruction depend on flags that one before it left undefined? */
-static bool reads_undefined(const struct lockstep *l)
-{
-    const struct insn *i = &l->interp.insn;
-    bool jcc = (i->map == MAP_1 && i->opcode >> 4 == 7) || (i->map == MAP_0F && i->opcode >> 4 == 8);
-    bool pushf = i->map == MAP_1 && i->opcode == 0x9c;
-    unsigned read = jcc     ? effects_condition(i->opcode & 15)
-                    : pushf ? FLAG_ALL
-                            : effects_of(i).read;
-
-    return l->step_count && (read & l->step[l->step_count - 1].undefined);
-}
-
-void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
-{
-    l->cpu = cpu;
-    l->step_count = l->write_count = 0;
-    l->stopped = false;
-    l->first = cpu->state.rip;
-    memcpy(l->gpr, cpu->state.gpr, sizeof(l->gpr));
-    memcpy(&l->state, &cpu->state, sizeof(l->state));
-    l->state.valid = CPU_ALL;
-    l->state.dirty = 0;
-    memcpy(l->image[0], l->state.xsave, LOCKSTEP_IMAGE);
-    l->image_count = 1;
-    if (!l->interp.state)
-        interp_init(&l->interp, &l->state, &trial, l, cpu->vcpu->interp.physical_bits);
-    while (l->step_count < STEPS && !l->stopped) {
-        uint64_t from = l->state.rip;
-
-        l->ended = interp_step(&l->interp);
-        l->stopped |= l->ended == INTERP_EXIT; // as for the clock, which C code reads
-        l->stopped |= reads_undefined(l);
-        if (l->ended != INTERP_DONE || l->stopped)
-            break;
-        record(l, from);
-    }
-    for (unsigned i = 0; i < l->write_count; i++)
-        memcpy(l->write[i].after, l->write[i].host, l->write[i].size);
-    for (unsigned i = l->write_count; i-- > 0;)
-        memcpy(l->write[i].host, l->write[i].before, l->write[i].size);
-}
 
 static bool registers_agree(const struct lockstep *l, unsigned n, const struct cpu_state *s)
 {
@@ -213,9 +16,36 @@ static bool registers_agree(const struct lockstep *l, unsigned n, const struct c
     return l->step[n].rip == s->rip;
 }
 
+/* Status flags of MXCSR that the block has and the trial has not. */
+static uint32_t more_status(const uint8_t *ours, const uint8_t *theirs)
+{
+    uint32_t a, b;
+
+    memcpy(&a, ours + XSAVE_MXCSR, sizeof(a));
+    memcpy(&b, theirs + XSAVE_MXCSR, sizeof(b));
+    return a & ~b & MXCSR_FLAGS;
+}
+
+/*
+ * An instruction that the processor has refused with #XM (the guest's may be #UD), behind the last
+ * one here, has left why in MXCSR; the interpreter will, as it comes next. If it is one of MMX, it
+ * has also made the x87 registers MMX's already.
+ */
 static bool vectors_agree(const struct lockstep *l, unsigned n, const struct cpu_state *s)
 {
-    return lockstep_vectors_agree(l->image[l->step[n].image], s->xsave);
+    const uint8_t *image = l->image[l->step[n].image];
+    uint8_t copy[LOCKSTEP_IMAGE];
+    uint32_t mxcsr;
+
+    if (n + 1 != l->step_count || l->ended != INTERP_FAULT ||
+        (l->interp.fault.vector != EXCEPTION_XM && l->interp.fault.vector != EXCEPTION_UD))
+        return lockstep_vectors_agree(image, s->xsave);
+    memcpy(copy, s->xsave, sizeof(copy));
+    memcpy(copy + XSAVE_FSW, image + XSAVE_FSW, XSAVE_FOP - XSAVE_FSW);
+    memcpy(&mxcsr, copy + XSAVE_MXCSR, sizeof(mxcsr));
+    mxcsr &= ~more_status(copy, image);
+    memcpy(copy + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
+    return lockstep_vectors_agree(image, copy);
 }
 
 /* Registers of two images that differ, 16 bytes each. */
@@ -241,11 +71,13 @@ static void say(struct lockstep *l, const char *what, unsigned n, const struct c
            l->first, block->mode, s->rip, l->cpu->exit);
     for (unsigned i = 0; i < l->step_count && i <= n; i++)
         vm_log(vm, "  %lx: %s", l->step[i].from, opcode_name(l->step[i].insn.op));
-    if (n >= l->step_count) {
+    if (n + 1 < l->step_count)
+        vm_log(vm, "  then %lx: %s", l->step[n + 1].from, opcode_name(l->step[n + 1].insn.op));
+    else
         vm_log(vm, "  then %lx: %s, status %u, vector %u", l->state.rip,
                opcode_name(l->interp.insn.op), l->ended, l->interp.fault.vector);
+    if (n >= l->step_count)
         return;
-    }
     for (unsigned i = 0; i < 16; i++)
         if (l->step[n].gpr[i] != (i == CPU_RSP ? s->rsp : s->gpr[i]))
             vm_log(vm, "  register %u: %lx, by the interpreter %lx", i,
@@ -253,6 +85,18 @@ static void say(struct lockstep *l, const char *what, unsigned n, const struct c
     if (!vectors_agree(l, n, s))
         say_vectors(vm, s->xsave, l->image[l->step[n].image]);
     vm_log(vm, "  rflags %lx, by the interpreter %lx", s->rflags, l->step[n].rflags);
+}
+
+/* RAM as it is, and as the trial left it. */
+static void say_memory(struct vm *vm, const struct lockstep_write *w)
+{
+    char is[3 * LOCKSTEP_BYTES + 1], was[3 * LOCKSTEP_BYTES + 1];
+
+    for (unsigned i = 0; i < w->size; i++) {
+        format_string(is + 3 * i, 4, " %02x", w->host[i]);
+        format_string(was + 3 * i, 4, " %02x", w->after[i]);
+    }
+    vm_log(vm, "  at %lx%s, by the interpreter%s", w->gpa, is, was);
 }
 
 static bool is_string(const struct insn *i)
@@ -266,15 +110,14 @@ static bool is_canonical(uint64_t linear)
     return (uint64_t)((int64_t)(linear << 16) >> 16) == linear;
 }
 
-bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block *block)
+/* What differs, or NULL. *step: the last one that the block has done, LOCKSTEP_STEPS: none is known. */
+static const char *compare(const struct lockstep *l, const struct rec_cpu *cpu, unsigned *step,
+                           const struct lockstep_write **at)
 {
     const struct cpu_state *s = &cpu->state;
     uint64_t mask;
-    unsigned n, near = STEPS;
+    unsigned n, near = LOCKSTEP_STEPS, done;
 
-    if (cpu->exit != REC_EXIT_LOOKUP && l->first == s->rip &&
-        (!l->step_count || memcmp(l->gpr, s->gpr, sizeof(l->gpr)) == 0))
-        return true; // nothing executed
     for (n = 0; n < l->step_count; n++) {
         if (l->step[n].rip != s->rip)
             continue;
@@ -282,35 +125,63 @@ bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block
         if (registers_agree(l, n, s) && vectors_agree(l, n, s))
             break;
     }
-    if (n == l->step_count && near != STEPS && cpu->exit == REC_EXIT_INTERPRET &&
-        is_string(near + 1 < l->step_count ? &l->step[near + 1].insn : &l->interp.insn))
-        return true; // left in the middle of its repetitions
+    *step = n < l->step_count ? n : near;
+    done = near == LOCKSTEP_STEPS ? 0 : near + 1;
+    if (n == l->step_count && (near != LOCKSTEP_STEPS || l->first == s->rip) && cpu->exit == REC_EXIT_INTERPRET &&
+        is_string(done < l->step_count ? &l->step[done].insn : &l->interp.insn))
+        return NULL; // left in the middle of its repetitions
     if (n == l->step_count) {
-        if (near == STEPS && (l->stopped || (cpu->exit == REC_EXIT_LOOKUP && !is_canonical(s->rip))))
-            return true; // the fault of a branch out of canonical addresses is the target's here
-        say(l, near == STEPS ? "another way taken" : "registers differ", near, s, block);
-        return false;
+        if (near == LOCKSTEP_STEPS && (l->stopped || (cpu->exit == REC_EXIT_LOOKUP && !is_canonical(s->rip))))
+            return NULL; // the fault of a branch out of canonical addresses is the target's here
+        return near == LOCKSTEP_STEPS ? "another way taken" : "registers differ";
     }
-    l->compared++;
     mask = (l->step[n].undefined & 0xd5) | (l->step[n].undefined & FLAG_O ? RFLAGS_OF : 0);
     /* Elsewhere they may be dead, and lost. */
-    if (cpu->exit == REC_EXIT_LOOKUP && ((l->step[n].rflags ^ s->rflags) & ~mask)) {
-        say(l, "flags differ", n, s, block);
-        return false;
-    }
+    if (cpu->exit == REC_EXIT_LOOKUP && ((l->step[n].rflags ^ s->rflags) & ~mask))
+        return "flags differ";
     for (unsigned i = 0; i < l->write_count; i++) {
-        const struct write *w = &l->write[i];
+        const struct lockstep_write *w = &l->write[i];
         bool last = w->step <= n;
 
         for (unsigned k = i + 1; k < l->write_count; k++)
             if (l->write[k].host < w->host + w->size && w->host < l->write[k].host + l->write[k].size)
                 last = false;
         if (last && memcmp(w->host, w->after, w->size) != 0) {
-            say(l, "memory differs", n, s, block);
-            return false;
+            *at = w;
+            return "memory differs";
         }
     }
-    return true;
+    return NULL;
+}
+
+bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block *block)
+{
+    const struct cpu_state *s = &cpu->state;
+    const struct lockstep_write *at = NULL;
+    struct lockstep_write copy = {0};
+    const char *what;
+    unsigned n;
+
+    if (cpu->exit != REC_EXIT_LOOKUP && l->first == s->rip &&
+        (!l->step_count || memcmp(l->gpr, s->gpr, sizeof(l->gpr)) == 0))
+        return true; // nothing executed
+    what = compare(l, cpu, &n, &at);
+    l->compared++;
+    if (!what)
+        return true;
+    if (at)
+        copy = *at;
+    if (lockstep_is_explained(l))
+        return true;
+    say(l, what, n, s, block);
+    if (at)
+        say_memory(cpu->engine->vm, &copy);
+    return false;
+}
+
+uint64_t lockstep_stale(const struct lockstep *l)
+{
+    return l->stale;
 }
 
 uint64_t lockstep_compared(const struct lockstep *l)

@@ -19,6 +19,8 @@ void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu);
 /* After the block; false: they differ, and the log says how. */
 bool lockstep_agrees(struct lockstep *l, struct rec_cpu *cpu, const struct block *block);
 uint64_t lockstep_compared(const struct lockstep *l);
+/* Differences that show nothing, since the guest had changed a translation without a flush. */
+uint64_t lockstep_stale(const struct lockstep *l);
 void lockstep_destroy(struct lockstep *l, struct host *host);
 
 #endif

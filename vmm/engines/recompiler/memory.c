@@ -14,6 +14,11 @@ static bool canonical(uint64_t address)
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+static bool is_address(const struct rec_cpu *cpu, uint64_t linear)
+{
+    return (cpu->mode & REC_MODE_64) ? canonical(linear) : linear >> 32 == 0;
+}
+
 static void forget_stack(struct rec_cpu *cpu)
 {
     for (unsigned i = 0; i < 2; i++)
@@ -60,7 +65,7 @@ static uint8_t *enter_page(struct rec_cpu *cpu, uint64_t linear, uint32_t kind, 
     enum walk_status status;
     uint8_t *host;
 
-    if ((cpu->mode & REC_MODE_64) ? !canonical(linear) : linear >> 32 != 0)
+    if (!is_address(cpu, linear))
         return NULL;
     cpu->walk.rflags = cpu->state.rflags; // STAC and CLAC run in place
     cpu->filling = true;
@@ -75,6 +80,17 @@ static uint8_t *enter_page(struct rec_cpu *cpu, uint64_t linear, uint32_t kind, 
     atomic_store_explicit(&cpu->fills, cpu->fills + 1, memory_order_relaxed);
     *gpa = result.gpa;
     return host;
+}
+
+/* Could the page be written to? Marks nothing. */
+static bool may_write(struct rec_cpu *cpu, uint64_t linear)
+{
+    struct walk_result result;
+
+    cpu->walk.rflags = cpu->state.rflags;
+    return is_address(cpu, linear) &&
+           walk(&cpu->walk, linear, WALK_PROBE | WALK_WRITE | (is_user(cpu) ? WALK_USER : 0),
+                &result) == WALK_OK;
 }
 
 /* The bytes of an operand in two pages, between them and cpu->bounce. */
@@ -110,6 +126,8 @@ static uint64_t fill_two(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     }
     if ((kind & REC_ACCESS_SHARED) || size > REC_BOUNCE)
         return REC_REFUSED;
+    if ((kind & REC_ACCESS_WRITE) && !may_write(cpu, (linear | (PAGE - 1)) + 1))
+        return REC_REFUSED; // before the first is marked dirty
     first = enter_page(cpu, linear, kind, &gpa);
     second = first ? enter_page(cpu, (linear | (PAGE - 1)) + 1, kind, &gpa) : NULL;
     if (!second)

@@ -169,8 +169,10 @@ struct recompiler_stats recompiler_stats(const struct engine *engine)
         .flushes = b->flushes, .code_bytes = blocks_offset(b, b->emit.out),
     };
 
-    if (engine->lockstep)
+    if (engine->lockstep) {
         stats.compared = lockstep_compared(engine->lockstep);
+        stats.stale = lockstep_stale(engine->lockstep);
+    }
     for (unsigned i = 0; i < engine->count; i++) {
         stats.entries += engine->cpu[i]->entries;
         stats.interpreted += engine->cpu[i]->interpreted;

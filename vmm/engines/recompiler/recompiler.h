@@ -34,6 +34,7 @@ struct recompiler_stats {
     uint64_t flushes;      // of the whole code cache
     uint64_t code_bytes;   // in use
     uint64_t compared;     // blocks, with the interpreter
+    uint64_t stale;        // differences by translations that the guest had not flushed
 };
 
 /* For vm_create(); NULL: out of memory. */
