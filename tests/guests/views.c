@@ -341,6 +341,14 @@ static void far_bits(void)
     wrmsr(0xc0000100, 0);
 }
 
+/* A loop that begins right behind STI: its first instruction is the interpreter's once, and later ways round begin with it all the same. */
+static void loops(void)
+{
+    RUN(WINDOW, entry(0, 5), 0, STACK, 0xba, 3, 0, 0, 0, 0x31, 0xc0, 0xb9, 9, 0, 0, 0, 0xfb, 0xff, 0xc0, 0xff, 0xc9, 0x75, 0xfa, 0xfa, 0xff, 0xca,
+        0x75, 0xef);
+    check("a loop behind STI", is_end(27, 0));
+}
+
 /* What user code in space k reads from page `page` with `cr3`: in RAX and RSI, or a fault. */
 static void user_reads(unsigned page, uint64_t cr3)
 {
@@ -436,6 +444,7 @@ void test_views(void)
         written();
         entries();
         far_bits();
+        loops();
     }
     pcids();
     figure("checks", passed);

@@ -382,11 +382,17 @@ bool run_vcpu(struct engine *engine, unsigned n)
             break;
         if (state->event & CPU_EVENT_VALID) {
             deliver(cpu);
+            cpu->exit = REC_EXIT_LOOKUP;
             continue;
         }
         mode_look(cpu);
-        if (cpu->mode == REC_MODE_NONE || state->shadow ? step(cpu) : go_on(cpu))
+        if (cpu->mode == REC_MODE_NONE || state->shadow) {
+            cpu->exit = REC_EXIT_LOOKUP; // the jump that it left by does not lead behind this instruction
+            if (step(cpu))
+                break;
+        } else if (go_on(cpu)) {
             break;
+        }
     }
     save_vectors(cpu);
     return true;
