@@ -27,6 +27,7 @@ cpu-engine-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c tests/cp
 $(call cpu-engine-test,engines,$(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c)
 $(call cpu-engine-test,operands,)
 $(call cpu-engine-test,strings,)
+$(call cpu-engine-test,ends,tests/cpu/ends_code.c tests/cpu/ends_guest.c)
 $(call cpu-engine-test,edges,)
 $(call cpu-engine-test,views,)
 $(eval $(call unittest,unit-cpu-copied,tests/cpu/copied.c tests/cpu/follow.c tests/vmm/fake_host.c tests/unit/tap.c,\
