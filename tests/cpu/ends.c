@@ -164,12 +164,15 @@ static bool is_itself(const struct cpu_state *s)
     return s->cs.sel == first.cs.sel && ends_has(&machine[REFERENCE], code.offset, code.bytes, code.length);
 }
 
-/* Data as code may be anything, also what no two runs have in common. */
-static bool in_code(uint64_t rip)
+/* Anything else may leave flags undefined, or be what no two runs have in common. */
+static bool in_block(uint64_t rip)
 {
-    for (unsigned i = 0; i < scene.codes; i++)
-        if (rip - scene.code[i] < 2 * PAGE || (scene.mode == 4 && (uint32_t)(rip - scene.code[i]) < 2 * PAGE))
+    for (unsigned i = 0; i < scene.codes; i++) {
+        uint64_t from = scene.code[i] + code.offset;
+
+        if ((scene.mode == 4 ? (uint32_t)(rip - from) : rip - from) < code.length)
             return true;
+    }
     return false;
 }
 
@@ -184,7 +187,7 @@ static bool run_reference(int *vector, bool *has_error)
     s->valid = CPU_ALL;
     *vector = -1;
     for (unsigned i = 0; i < STEPS; i++) {
-        if (*vector < 0 && (!is_itself(s) || (!in_code(s->rip) && left++)))
+        if (*vector < 0 && (!is_itself(s) || (!in_block(s->rip) && left++)))
             return false;
         switch (interp_step(interp)) {
         case INTERP_DONE:

@@ -239,7 +239,7 @@ static void draw_stack(struct writer *w)
     case 10: byte(w, 0x6a); byte(w, below(w, 256)); break;
     case 11: byte(w, 0x9c); break;
     case 12: byte(w, w->insn->length ? 0x9c : 0xc9); break;
-    case 13: bytes(w, 0x9d9c, 2); break; // PUSHF, POPF
+    case 13: bytes(w, below(w, 2) ? 0x9d9c : 0x9c9d, 2); break; // PUSHF, POPF
     case 14: byte(w, below(w, 8) ? 0xc9 : 0x9d); break;
     case 15: byte(w, 0xc8); bytes(w, below(w, 100), 2); byte(w, below(w, 4) ? 0 : below(w, 5)); break;
     case 16:

@@ -88,6 +88,7 @@ static void popf(struct translation *t, const struct unit *u)
     emit_op(e, IMUL, R15, rm_mem(RSP, AT(state.requests)));
     emit_op(e, OP32(0x85), R15, rm_reg(R15)); // test
     cold_interpret(t, u);
+    emit_op_imm(e, OP32(0x83), 4, rm_reg(R14), 0xd7, 1); // and: bits 3 and 5 are always clear
     emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags) + 1));
     emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 9, 1);
     emit_op(e, OP32(0x8b), R15, rm_reg(R14));
