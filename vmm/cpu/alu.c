@@ -2,6 +2,8 @@
 /* Values and flags of the integer operations. */
 #include "vmm/cpu/alu.h"
 
+#include "vmm/cpu/alu_host.h"
+
 uint64_t alu_flags_of(uint64_t result, unsigned size)
 {
     uint64_t flags = 0;
@@ -160,34 +162,47 @@ static void set_carry_overflow(uint64_t *flags, bool carry, bool overflow)
         (*flags & ~(RFLAGS_CF | RFLAGS_OF)) | (carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 }
 
+/* Behind a count above 1, where OF is not defined. */
+static void set_overflow(uint64_t *flags, uint64_t overflow)
+{
+    *flags = (*flags & ~RFLAGS_OF) | overflow;
+}
+
 uint64_t alu_rol(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
 {
     unsigned bits = 8 * size, count = shift_count(b, size), by = count % bits;
+    uint64_t overflow = count > 1 ? alu_host_rol(a, count, size, *flags) : 0;
 
     if (count == 0)
         return a;
     if (by)
         a = ((a << by) | (a >> (bits - by))) & alu_mask(size);
     set_carry_overflow(flags, a & 1, (a & 1) != (a >> (bits - 1)));
+    if (count > 1)
+        set_overflow(flags, overflow);
     return a;
 }
 
 uint64_t alu_ror(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
 {
     unsigned bits = 8 * size, count = shift_count(b, size), by = count % bits;
+    uint64_t overflow = count > 1 ? alu_host_ror(a, count, size, *flags) : 0;
 
     if (count == 0)
         return a;
     if (by)
         a = ((a >> by) | (a << (bits - by))) & alu_mask(size);
     set_carry_overflow(flags, a >> (bits - 1), (a >> (bits - 1) ^ a >> (bits - 2)) & 1);
+    if (count > 1)
+        set_overflow(flags, overflow);
     return a;
 }
 
 uint64_t alu_rcl(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
 {
-    unsigned bits = 8 * size, count = shift_count(b, size) % (bits + 1);
+    unsigned bits = 8 * size, whole = shift_count(b, size), count = whole % (bits + 1);
     uint64_t carry = *flags & RFLAGS_CF ? 1 : 0;
+    uint64_t overflow = whole > 1 ? alu_host_rcl(a, whole, size, *flags) : 0;
 
     for (unsigned i = 0; i < count; i++) {
         uint64_t out = a >> (bits - 1);
@@ -197,13 +212,16 @@ uint64_t alu_rcl(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
     }
     if (count)
         set_carry_overflow(flags, carry, carry != (a >> (bits - 1)));
+    if (count && whole > 1)
+        set_overflow(flags, overflow);
     return a;
 }
 
 uint64_t alu_rcr(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
 {
-    unsigned bits = 8 * size, count = shift_count(b, size) % (bits + 1);
+    unsigned bits = 8 * size, whole = shift_count(b, size), count = whole % (bits + 1);
     uint64_t carry = *flags & RFLAGS_CF ? 1 : 0;
+    uint64_t overflow = whole > 1 ? alu_host_rcr(a, whole, size, *flags) : 0;
 
     for (unsigned i = 0; i < count; i++) {
         uint64_t out = a & 1;
@@ -213,6 +231,8 @@ uint64_t alu_rcr(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
     }
     if (count)
         set_carry_overflow(flags, carry, (a >> (bits - 1) ^ a >> (bits - 2)) & 1);
+    if (count && whole > 1)
+        set_overflow(flags, overflow);
     return a;
 }
 
@@ -228,6 +248,8 @@ uint64_t alu_shl(uint64_t a, uint64_t b, unsigned size, uint64_t *flags)
     carry = count <= bits && (a >> (bits - count) & 1);
     set_status(flags, alu_flags_of(result, size) | (carry ? RFLAGS_CF : 0) |
                (carry != (result >> (bits - 1)) ? RFLAGS_OF : 0));
+    if (count > 1)
+        set_overflow(flags, alu_host_shl(a, count, size, 0));
     return result;
 }
 
@@ -262,10 +284,14 @@ uint64_t alu_shld(uint64_t a, uint64_t b, unsigned count, unsigned size, uint64_
     unsigned bits = 8 * size;
     uint64_t result = a;
     bool carry = false;
+    uint64_t overflow;
+    unsigned whole;
 
     count = shift_count(count, size);
     if (count == 0)
         return a;
+    whole = count;
+    overflow = count > 1 ? alu_host_shld(a, b, count, size) : 0;
     if (count > bits) { // undefined: 16 bits and a count above 16; the operands repeat, as Intel's
                         // processors do it
         a = b;
@@ -276,6 +302,8 @@ uint64_t alu_shld(uint64_t a, uint64_t b, unsigned count, unsigned size, uint64_
     result = (count == bits ? b : a << count | b >> (bits - count)) & alu_mask(size);
     set_status(flags, alu_flags_of(result, size) | (carry ? RFLAGS_CF : 0) |
                ((a ^ result) & alu_sign(size) ? RFLAGS_OF : 0));
+    if (whole > 1)
+        set_overflow(flags, overflow);
     return result;
 }
 
@@ -284,10 +312,14 @@ uint64_t alu_shrd(uint64_t a, uint64_t b, unsigned count, unsigned size, uint64_
     unsigned bits = 8 * size;
     uint64_t result = a;
     bool carry;
+    uint64_t overflow;
+    unsigned whole;
 
     count = shift_count(count, size);
     if (count == 0)
         return a;
+    whole = count;
+    overflow = count > 1 ? alu_host_shrd(a, b, count, size) : 0;
     if (count > bits) {
         a = b;
         b = result;
@@ -297,6 +329,8 @@ uint64_t alu_shrd(uint64_t a, uint64_t b, unsigned count, unsigned size, uint64_
     result = (count == bits ? b : a >> count | b << (bits - count)) & alu_mask(size);
     set_status(flags, alu_flags_of(result, size) | (carry ? RFLAGS_CF : 0) |
                ((a ^ result) & alu_sign(size) ? RFLAGS_OF : 0));
+    if (whole > 1)
+        set_overflow(flags, overflow);
     return result;
 }
 

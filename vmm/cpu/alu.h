@@ -3,8 +3,8 @@
  * Values and flags of the integer operations (SDM volume 1, 3.4.3; volume 2 for each).
  *
  * An operation takes and gives values of `size` bytes (1, 2, 4, 8), zero-extended, and changes the
- * status flags in *flags. Flags that the manual leaves undefined are as the Intel processors that
- * tests ran on leave them where that is simple, else unchanged.
+ * status flags in *flags. Flags that the manual leaves undefined are this processor's where processors
+ * differ most (alu_host.h), else as those that tests ran on leave them.
  */
 #ifndef VMM_CPU_ALU_H
 #define VMM_CPU_ALU_H

@@ -8,12 +8,12 @@ static enum interp_status enter(struct interp *c)
     return exec_protected(c) ? INTERP_DONE : exec_fault(c, EXCEPTION_UD);
 }
 
+/* AF and PF are undefined, and 0. */
 static void set_flags(struct interp *c, uint64_t result, unsigned size, bool carry)
 {
     uint64_t flags = alu_flags_of(result, size) & (RFLAGS_ZF | RFLAGS_SF);
 
-    c->state->rflags = (c->state->rflags & ~(RFLAGS_ZF | RFLAGS_SF | RFLAGS_CF | RFLAGS_OF)) |
-                       flags | (carry ? RFLAGS_CF : 0);
+    c->state->rflags = (c->state->rflags & ~RFLAGS_STATUS) | flags | (carry ? RFLAGS_CF : 0);
 }
 
 enum interp_status exec_andn(struct interp *c)

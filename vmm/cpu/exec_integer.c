@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers: moves and integer arithmetic (SDM volume 2). */
+#include "vmm/cpu/alu_host.h"
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"
@@ -424,14 +425,16 @@ enum interp_status exec_popcnt(struct interp *c)
 static enum interp_status count_zeros(struct interp *c, bool leading)
 {
     unsigned bits = 8u * c->insn.opsize;
-    uint64_t value, result = bits;
+    uint64_t value, result = bits, flags = c->state->rflags;
 
     TRY(exec_get(c, 1, &value));
     if (value)
         result = leading ? (unsigned)__builtin_clzll(value) - (64 - bits)
                          : (unsigned)__builtin_ctzll(value);
-    c->state->rflags = (c->state->rflags & ~(RFLAGS_CF | RFLAGS_ZF)) | (value ? 0 : RFLAGS_CF) |
-                       (result ? 0 : RFLAGS_ZF);
+    flags = leading ? alu_host_lzcnt(value, c->insn.opsize, flags)
+                    : alu_host_tzcnt(value, c->insn.opsize, flags);
+    flags = (flags & ~(RFLAGS_CF | RFLAGS_ZF)) | (value ? 0 : RFLAGS_CF) | (result ? 0 : RFLAGS_ZF);
+    c->state->rflags = (c->state->rflags & ~RFLAGS_STATUS) | flags;
     return exec_set(c, 0, result);
 }
 
@@ -441,10 +444,12 @@ enum interp_status exec_lzcnt(struct interp *c) { return count_zeros(c, true); }
 /* BSF and BSR leave the destination, all of it, as it is when the source is zero. */
 static enum interp_status bit_scan(struct interp *c, bool reverse)
 {
-    uint64_t value;
+    uint64_t value, flags = c->state->rflags;
 
     TRY(exec_get(c, 1, &value));
-    c->state->rflags = (c->state->rflags & ~RFLAGS_ZF) | (value ? 0 : RFLAGS_ZF);
+    flags = reverse ? alu_host_bsr(value, c->insn.opsize, flags)
+                    : alu_host_bsf(value, c->insn.opsize, flags);
+    c->state->rflags = (c->state->rflags & ~RFLAGS_STATUS) | flags;
     if (!value)
         return INTERP_DONE;
     return exec_set(
