@@ -12,3 +12,12 @@ $(O)/guests/testguest: $(guest-sources) tests/guests/guest.h tests/guests/genera
 	@$(CC) $(guest-flags) -static -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-T,tests/guests/guest.ld \
 	    -o $@ $(guest-sources)
 ALL += $(O)/guests/testguest
+
+# The guest that Bochs judges.
+judge-sources := tests/guests/judge.S tests/guests/judge.c tests/guests/judge_code.c
+$(O)/guests/judge: $(judge-sources) tests/guests/judge.h tests/guests/guest.ld
+	@mkdir -p $(@D)
+	@echo "  CC    guest $@"
+	@$(CC) $(guest-flags) -static -nostdlib -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-T,tests/guests/guest.ld \
+	    -o $@ $(judge-sources)
+ALL += $(O)/guests/judge

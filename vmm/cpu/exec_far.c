@@ -6,6 +6,7 @@
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/gate.h"
+#include "vmm/cpu/task.h"
 
 static enum interp_status bad_selector(struct interp *c, enum exception vector, uint16_t selector)
 {
@@ -284,7 +285,7 @@ enum interp_status exec_iret(struct interp *c)
     bool stack;
 
     if (exec_protected(c) && (c->state->rflags & RFLAGS_NT))
-        return c->state->efer & EFER_LMA ? exec_gp0(c) : INTERP_UNSUPPORTED;
+        return c->state->efer & EFER_LMA ? exec_gp0(c) : task_return(c);
     TRY(exec_stack_pop(c, size, &frame.rip));
     TRY(exec_stack_pop(c, size, &frame.cs));
     TRY(exec_stack_pop(c, size, &frame.flags));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Call gates of 16, 32 and 64 bits, and the stacks of inner levels (SDM volume 3, 5.8.3 to 5.8.5;
- * volume 2, CALL). Task gates and TSS descriptors are not executed (INTERP_UNSUPPORTED).
+ * volume 2, CALL). Task gates and TSS descriptors lead to exec_task.c.
  */
 #include "vmm/cpu/gate.h"
+#include "vmm/cpu/task.h"
 
 #define TYPE_CALL_16   4u
 #define TYPE_TASK      5u
@@ -191,6 +192,20 @@ static enum interp_status push_frame(struct interp *c, const struct call_gate *g
     return exec_stack_push(c, g->size, c->next_rip);
 }
 
+static enum interp_status to_task(struct interp *c, uint16_t selector, const struct descriptor *d,
+                                  bool call)
+{
+    unsigned dpl = d->raw >> 45 & 3;
+
+    if ((d->raw >> 40 & 0xf) != TYPE_TASK)
+        return task_transfer(c, selector, d, call);
+    if (dpl < c->cpl || dpl < (selector & 3u))
+        return exec_fault_code(c, EXCEPTION_GP, selector & 0xfffcu);
+    if (!(d->raw >> 47 & 1))
+        return exec_fault_code(c, EXCEPTION_NP, selector & 0xfffcu);
+    return task_gate(c, (uint16_t)(d->raw >> 16), call ? TASK_CALL : TASK_JMP);
+}
+
 enum interp_status gate_transfer(struct interp *c, uint16_t selector, const struct descriptor *d,
                                  bool call)
 {
@@ -201,7 +216,7 @@ enum interp_status gate_transfer(struct interp *c, uint16_t selector, const stru
     unsigned cpl = 0;
 
     if (!long_mode(c) && (TYPES_OF_TASKS >> (d->raw >> 40 & 0xf) & 1))
-        return INTERP_UNSUPPORTED;
+        return to_task(c, selector, d, call);
     TRY(read_gate(c, selector, d, &g));
     TRY(load_code(c, &g, call, &code, &cpl));
     if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)

@@ -2,12 +2,13 @@
 /*
  * Interrupts and exceptions on their way to the guest's handler, and the instructions that make
  * them (SDM volume 2, INT n; volume 3, 6.12 to 6.14 and 20.1.4): through the vector table of real
- * mode and through gates of 16, 32 and 64 bits. Task gates are not executed (INTERP_UNSUPPORTED).
+ * mode and through gates of 16, 32 and 64 bits. Task gates lead to exec_task.c.
  */
 #include "vmm/cpu/deliver.h"
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/gate.h"
+#include "vmm/cpu/task.h"
 
 #define IO_MAP_BASE      0x66u // of a 32-bit TSS; the redirection map ends where it points to
 #define REDIRECTION_SIZE 32u
@@ -101,14 +102,17 @@ static enum interp_status read_gate(struct interp *c, const struct delivery *d, 
     return INTERP_DONE;
 }
 
+static bool is_task(const struct interp *c, const struct gate *g)
+{
+    return g->type == GATE_TASK && !long_mode(c);
+}
+
 static enum interp_status check_gate(struct interp *c, const struct delivery *d,
                                      const struct gate *g)
 {
     unsigned type = g->type & ~1u;
 
-    if (g->type == GATE_TASK && !long_mode(c))
-        return INTERP_UNSUPPORTED;
-    if (type != (GATE_INTERRUPT | 8) && (type != GATE_INTERRUPT || long_mode(c)))
+    if (!is_task(c, g) && type != (GATE_INTERRUPT | 8) && (type != GATE_INTERRUPT || long_mode(c)))
         return gate_fault(c, EXCEPTION_GP, d);
     if (d->checks_dpl && g->dpl < c->cpl)
         return gate_fault(c, EXCEPTION_GP, d);
@@ -198,6 +202,10 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
 
     TRY(read_gate(c, d, &g));
     TRY(check_gate(c, d, &g));
+    if (is_task(c, &g)) {
+        TRY(task_gate(c, g.selector, TASK_CALL));
+        return d->has_code ? task_push_code(c, d->code) : INTERP_DONE;
+    }
     TRY(load_code(c, &g, &code, &cpl));
     if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)
         return exec_gp0(c);
@@ -272,6 +280,7 @@ static enum interp_status software_interrupt(struct interp *c, unsigned vector)
     bool low_iopl = exec_virtual8086(c) && (c->state->rflags & RFLAGS_IOPL) != RFLAGS_IOPL;
 
     exec_need(c, CPU_TABLES | CPU_TRLDTR);
+    c->software = true; // its handler begins with TF clear (SDM volume 3, 17.3.1.4)
     if (!(c->state->cr0 & CR0_PE))
         return interrupt_real(c, vector);
     if (exec_virtual8086(c) && c->insn.opcode == 0xcd && (c->state->cr4 & CR4_VME)) {
@@ -350,7 +359,8 @@ enum interp_status interp_deliver(struct interp *c, uint64_t event)
     if (status == INTERP_FAULT)
         mark_external(&c->fault);
     if (status != INTERP_DONE) {
-        s->rflags = rflags;
+        if (!c->switched)
+            s->rflags = rflags;
         return status;
     }
     s->rip = c->next_rip;
@@ -358,5 +368,5 @@ enum interp_status interp_deliver(struct interp *c, uint64_t event)
     s->shadow = 0;
     if ((event & CPU_EVENT_TYPE) == CPU_EVENT_NMI)
         s->nmi_blocked = 1;
-    return INTERP_DONE;
+    return c->task_trap ? exec_fault(c, EXCEPTION_DB) : INTERP_DONE;
 }

@@ -103,7 +103,7 @@ void interp_begin(struct interp *c)
         c->cpl = 0;
     else
         c->cpl = s->rflags & RFLAGS_VM ? 3 : s->ss.attr >> 5 & 3;
-    c->shadow = false;
+    c->shadow = c->switched = c->task_trap = c->software = false;
     set_paging(c);
     s->gpr[CPU_RSP] = s->rsp;
 }
@@ -238,7 +238,9 @@ static enum interp_status finish(struct interp *c, enum interp_status status, bo
         s->rsp = s->gpr[CPU_RSP];
         s->rflags &= ~RFLAGS_RF;
         s->shadow = c->shadow;
-        return trap && !c->shadow ? single_step(c) : status;
+        if (c->task_trap)
+            return exec_fault(c, EXCEPTION_DB); // DR6.BT is set
+        return trap && !c->shadow && !c->software && !c->switched ? single_step(c) : status;
     }
     if (status == INTERP_AGAIN) {
         s->shadow = 0;

@@ -98,6 +98,9 @@ struct interp {
     uint8_t  mode;              // code size: 2, 4, 8
     uint8_t  cpl;
     bool     shadow;            // the instruction holds interrupts off for one more
+    bool     switched;          // tasks: a fault is the new one's
+    bool     task_trap;         // the new task's TSS asks for a debug trap
+    bool     software;          // INT n, INT3, INTO, INT1 went to its handler: no single-step trap
     struct walk_cache walks;
     struct tlb *tlb;              // NULL: every translation is checked against the tables
     struct interp_decoded *cache; // by linear address
