@@ -104,6 +104,9 @@ static void draw_registers(uint64_t *random, struct cpu_state *s)
             s->gpr[insn->base] = draw_address(random) - (uint64_t)(int64_t)insn->disp -
                                  (insn->index != ENDS_NONE ? s->gpr[insn->index] << insn->scale : 0);
     }
+    if (random_below(random, 6) == 0) // one that pops run out of the address space with, or pushes
+        s->gpr[CPU_RSP] = (scene.mode == 8 && random_below(random, 2) ? 1ull << (47 + random_below(random, 17)) : 0) +
+                          4 * random_below(random, 16) - 48;
     for (unsigned i = 0; i < 16 && scene.mode == 4; i++)
         s->gpr[i] = (uint32_t)s->gpr[i] | (uint64_t)high << 32;
     s->rsp = scene.mode == 4 ? (uint32_t)s->gpr[CPU_RSP] : s->gpr[CPU_RSP];
@@ -455,6 +458,8 @@ static bool run_block(uint64_t *random, const uint8_t vectors[1024])
     ends_put(machine, offset, code.bytes, code.length);
     blocks++;
     for (at.run = 0; at.run < RUNS; at.run++) {
+        if (random_below(r, 8) == 0)
+            ends_remap(r, &scene, machine);
         draw_registers(r, &first);
         first.rip += offset;
         if (scene.mode == 4)

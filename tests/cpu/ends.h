@@ -76,6 +76,8 @@ bool ends_open(struct ends_machine *m, bool recompiler);
 void ends_close(struct ends_machine *m, bool recompiler);
 /* New tables and data; the same in both machines, and nothing remembered of earlier scenes. */
 void ends_draw_scene(uint64_t *random, struct ends_scene *scene, struct ends_machine m[2]);
+/* Another page comes in the place of one, in both. */
+void ends_remap(uint64_t *random, struct ends_scene *scene, struct ends_machine m[2]);
 /* Code into the code pages of both. */
 void ends_put(struct ends_machine m[2], unsigned offset, const uint8_t *bytes, unsigned length);
 /* Are they still there? */

@@ -93,8 +93,18 @@ struct mem {
     int32_t disp;
 };
 
+/* From one border to the next, about. */
+static int32_t draw_far(struct writer *w)
+{
+    static const uint32_t far[] = {0x10000000, 0x40000000, 0x70000000, 0x7fffffc0, 0x80000000, 0x90000000, 0xf0000000};
+
+    return (int32_t)(far[below(w, sizeof(far) / sizeof(far[0]))] + below(w, 64));
+}
+
 static int32_t draw_disp(struct writer *w)
 {
+    if (below(w, 64) == 0)
+        return draw_far(w);
     switch (below(w, 16)) {
     case 0: case 1: case 2: return 0;
     case 3:  return (int32_t)(below(w, 512)) - 256;
@@ -116,6 +126,8 @@ static struct mem draw_mem(struct writer *w)
         m.base = (uint8_t)below(w, w->mode == 8 ? 17 : 9);
     if (w->mode == 4 && m.base == 8)
         m.base = ENDS_NONE;
+    if (m.base == 16) // code is about the middle of its page, or at the end of it
+        m.disp = below(w, 4) ? ((int32_t)below(w, 7) - 3) * 4096 + (below(w, 2) ? 0x980 : 0) - (int32_t)below(w, 256) : draw_far(w);
     if (m.base != 16 && below(w, 6) == 0) {
         m.index = (uint8_t)below(w, w->mode == 8 ? 16 : 8);
         m.index = m.index == CPU_RSP ? ENDS_NONE : m.index;
@@ -333,6 +345,39 @@ static void draw_other(struct writer *w, unsigned *jump)
     }
 }
 
+/* What changes which memory, or how much of it, the next instructions see. */
+static void draw_system(struct writer *w)
+{
+    unsigned reg = w->favourite[below(w, 3)];
+    struct mem m = draw_mem(w);
+
+    switch (below(w, 8)) {
+    case 0: bytes(w, 0xcb010f, 3); break; // STAC
+    case 1: bytes(w, 0xca010f, 3); break; // CLAC
+    case 2: byte(w, 0xfa | below(w, 2)); break;
+    case 3: byte(w, 0x9e | below(w, 2)); break; // SAHF, LAHF
+    case 4:
+        if (w->mode == 8)
+            bytes(w, 0xf8010f, 3); // SWAPGS
+        break;
+    case 5:
+    case 6: // RDFSBASE to WRGSBASE
+        if (w->mode == 8) {
+            bytes(w, 0xf3 | (0x40 | below(w, 2) << 3 | (reg >> 3)) << 8, 2);
+            bytes(w, 0xae0f | (0xc0 | below(w, 4) << 3 | (reg & 7)) << 16, 3);
+        }
+        break;
+    default: // INVLPG
+        if (m.base != ENDS_NONE && m.base < 8 && m.index == ENDS_NONE) {
+            bytes(w, 0x010f, 2);
+            put_modrm(w, 7, &m);
+        } else {
+            bytes(w, 0xd8220fd8200f, 6); // MOV EAX, CR3; MOV CR3, EAX
+        }
+        break;
+    }
+}
+
 /* x87 registers; not together with what stores where the last operand was. */
 static void draw_x87(struct writer *w)
 {
@@ -372,8 +417,10 @@ static void draw_insn(struct writer *w, unsigned number, unsigned count)
         draw_stack(w);
     else if (what < 87)
         draw_move(w);
-    else if (what < 92)
+    else if (what < 90)
         draw_string(w);
+    else if (what < 93)
+        draw_system(w);
     else
         draw_other(w, &jump);
     w->insn->jump = (uint8_t)jump;

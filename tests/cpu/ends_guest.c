@@ -335,6 +335,7 @@ void ends_set_mode(const struct ends_scene *scene, struct cpu_state *s)
     s->ss = s->ds = s->es = s->fs = s->gs = flat;
     s->fs.base = scene->base[0];
     s->gs.base = scene->base[1];
+    s->kernel_gs_base = scene->base[0];
     s->cs = flat;
     s->cs.sel = (uint16_t)(scene->mode == 8 ? (scene->user ? 0x33 : 0x08) : scene->user ? 0x23 : 0x10);
     s->cs.attr = (uint16_t)(present | 0xb | (scene->mode == 8 ? CPU_SEG_L : CPU_SEG_DB | CPU_SEG_G));
@@ -365,7 +366,7 @@ static void draw_mode(uint64_t *random, struct ends_scene *scene)
     scene->cr0 = CR0_PE | CR0_MP | CR0_NE | CR0_PG | (random_below(random, 4) ? CR0_WP : 0) |
                  (random_below(random, 4) ? 0 : CR0_AM);
     scene->cr4 = CR4_OSFXSR | CR4_OSXSAVE | CR4_OSXMMEXCPT | CR4_TSD | (scene->kind == ENDS_LEGACY ? 0 : CR4_PAE) |
-                 (random_below(random, 2) ? CR4_SMAP : 0) | (random_below(random, 2) ? CR4_SMEP : 0);
+                 (random_below(random, 2) ? CR4_SMAP : 0) | (random_below(random, 2) ? CR4_FSGSBASE : 0) | (random_below(random, 2) ? CR4_SMEP : 0);
 }
 
 void ends_draw_scene(uint64_t *random, struct ends_scene *scene, struct ends_machine m[2])
@@ -413,6 +414,21 @@ void ends_put(struct ends_machine m[2], unsigned offset, const uint8_t *bytes, u
         memcpy(m[i].ram + CODE + offset, bytes, length);
         if (memory->watch.wrote)
             memory->watch.wrote(memory->watch.arg, CODE + offset, length);
+    }
+}
+
+void ends_remap(uint64_t *random, struct ends_scene *scene, struct ends_machine m[2])
+{
+    uint64_t linear = scene->page[random_below(random, scene->count)].linear, entry = draw_entry(random, scene);
+
+    for (unsigned i = 0; i < scene->codes; i++)
+        if (linear - scene->code[i] < 2 * PAGE || (scene->mode == 4 && (uint32_t)(linear - scene->code[i]) < 2 * PAGE))
+            return;
+    for (unsigned i = 0; i < 2; i++) {
+        struct tables t = {m[i].ram, scene->kind, TABLES + TABLES_N * PAGE};
+
+        add(&t, scene, linear, entry);
+        m[i].ops->invalidate(m[i].engine, 0);
     }
 }
 
