@@ -2,8 +2,11 @@
 /* What each exit of the engine means to the vCPU. */
 #include "vmm/vcpu.h"
 
+#include "vmm/cpu/deliver.h"
 #include "vmm/machine.h"
 
+#define BP 3u
+#define OF 4u
 #define UD 6u
 #define GP 13u
 
@@ -236,6 +239,31 @@ static void fail(struct vcpu *vcpu, enum vm_end_reason reason)
     vm_finish(vcpu->vm, reason, vcpu->state->reason, vcpu->id);
 }
 
+/*
+ * A task switch is executed in software: the delivery of the event that has met a task gate, or the
+ * instruction at RIP. RIP is on INT n, INT3 and INTO too: they have vectors of their own.
+ */
+static void handle_task(struct vcpu *vcpu)
+{
+    struct cpu_state *state = vcpu->state;
+    uint64_t event = state->event, type = event & CPU_EVENT_TYPE;
+    unsigned vector = event & 0xff;
+    bool soft = type == CPU_EVENT_SOFT ||
+                (type == CPU_EVENT_EXCEPTION && (vector == BP || vector == OF));
+
+    if (!(event & CPU_EVENT_VALID) || soft) {
+        state->event = 0;
+        vcpu_emulate(vcpu);
+    } else {
+        switch (interp_deliver(vcpu_interp(vcpu), event)) {
+        case INTERP_DONE:  state->event = 0; break;
+        case INTERP_FAULT: vcpu_fault(vcpu); break;
+        default:           vcpu_unsupported(vcpu); break;
+        }
+    }
+    vcpu->ops->invalidate(vcpu->engine, vcpu->id);
+}
+
 static void handle_rare(struct vcpu *vcpu)
 {
     switch (vcpu->state->reason) {
@@ -254,12 +282,7 @@ static void handle_rare(struct vcpu *vcpu)
         vcpu_emulate(vcpu);
         vcpu->ops->invalidate(vcpu->engine, vcpu->id);
         break;
-    case EXIT_TASK:
-        if (vcpu->reports++ < VCPU_REPORTS_MAX)
-            vm_log(vcpu->vm, "vcpu %u: hardware task switches are not offered", vcpu->id);
-        vcpu->state->event = 0;
-        vcpu_exception(vcpu, GP, 0);
-        break;
+    case EXIT_TASK:      handle_task(vcpu); break;
     case EXIT_SHUTDOWN:
         fail(vcpu, VM_END_TRIPLE_FAULT);
         break;

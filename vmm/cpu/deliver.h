@@ -10,9 +10,10 @@
 
 /*
  * Deliver `event` (EVENTINJ format: an interrupt, NMI or exception; software interrupts are
- * executed instead). The frame returns to RIP as it is. INTERP_FAULT: nothing but accessed bits and memory below the stack pointer
- * has changed, and `fault` is to be delivered by the rules of double faults. INTERP_UNSUPPORTED: a
- * task gate. Called between two steps by the vCPU's own thread.
+ * executed instead). The frame returns to RIP as it is. INTERP_FAULT: nothing but accessed bits and
+ * memory below the stack pointer has changed, or a task gate's new task (interp->switched) has the
+ * fault; `fault` is to be delivered by the rules of double faults. Called between two steps by the
+ * vCPU's own thread.
  */
 enum interp_status interp_deliver(struct interp *interp, uint64_t event) INTERP_MUST_CHECK;
 

@@ -358,15 +358,16 @@ enum interp_status interp_deliver(struct interp *c, uint64_t event)
         status = interrupt_protected(c, &d);
     if (status == INTERP_FAULT)
         mark_external(&c->fault);
-    if (status != INTERP_DONE) {
-        if (!c->switched)
-            s->rflags = rflags;
+    if (status != INTERP_DONE && !c->switched) {
+        s->rflags = rflags;
         return status;
     }
-    s->rip = c->next_rip;
-    s->rsp = s->gpr[CPU_RSP];
     s->shadow = 0;
     if ((event & CPU_EVENT_TYPE) == CPU_EVENT_NMI)
-        s->nmi_blocked = 1;
+        s->nmi_blocked = 1; // in the new task too, if that has a fault
+    if (status != INTERP_DONE)
+        return status;
+    s->rip = c->next_rip;
+    s->rsp = s->gpr[CPU_RSP];
     return c->task_trap ? exec_fault(c, EXCEPTION_DB) : INTERP_DONE;
 }

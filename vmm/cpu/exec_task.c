@@ -336,6 +336,8 @@ static enum interp_status task_switch(struct interp *c, const struct cpu_segment
     if (source != TASK_IRET)
         exec_store(c, &new_type, exec_load(c, &new_type) | 2);
     enter(c, tss, &n, wide);
+    if (source == TASK_IRET)
+        c->state->nmi_blocked = 0;
     return finish_switch(c, &n);
 }
 

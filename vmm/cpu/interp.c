@@ -236,7 +236,8 @@ static enum interp_status finish(struct interp *c, enum interp_status status, bo
     if (status == INTERP_DONE) {
         s->rip = c->next_rip;
         s->rsp = s->gpr[CPU_RSP];
-        s->rflags &= ~RFLAGS_RF;
+        if (!c->switched) // RF is the new task's
+            s->rflags &= ~RFLAGS_RF;
         s->shadow = c->shadow;
         if (c->task_trap)
             return exec_fault(c, EXCEPTION_DB); // DR6.BT is set

@@ -98,8 +98,8 @@ static void deliver(struct vcpu *vcpu, struct interp *interp)
     case INTERP_FAULT:
         vcpu_fault(vcpu);
         break;
-    default: // a task gate, refused as one that is wrong
-        vcpu_exception(vcpu, GP, 0);
+    default: // tables of a kind that is not walked
+        vcpu_unsupported(vcpu);
         break;
     }
 }

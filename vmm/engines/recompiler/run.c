@@ -14,7 +14,6 @@
 #include "vmm/cpu/xstate.h"
 
 #define PAGE 4096ull
-#define GP   13u
 #define PF   14u
 
 /* --- Vector registers --- */
@@ -216,7 +215,7 @@ static void deliver(struct rec_cpu *cpu)
     switch (status) {
     case INTERP_DONE:  cpu->state.event = 0; break;
     case INTERP_FAULT: fault(cpu); break;
-    default:           vcpu_exception(vcpu, GP, 0); break; // a task gate
+    default:           vcpu_unsupported(vcpu); break; // tables of a kind that is not walked
     }
 }
 
