@@ -227,7 +227,7 @@ void share_find(struct translation *t)
             continue;
         if (touches(t, u, &touch))
             u->group = join(t, &list, &touch, touch.stack ? delta : 0);
-        else if (u->class == INSN_PUSH || (u->insn.memory && operand_is_stack(operand_ea(t, u))))
+        else if (u->class == INSN_PUSH || (u->insn.memory && u->insn.base == CPU_RSP))
             close_stack(&list); // by itself it may come to another page
         moved = written & BIT(CPU_RSP) && moves_stack(t, u, &by);
         delta += moved ? by : 0;
