@@ -25,12 +25,11 @@ uint64_t rec_pause(struct rec_cpu *cpu)
 
 uint64_t rec_rdtsc(struct rec_cpu *cpu)
 {
-    const struct record *record = cpu->engine->vm->record;
     uint64_t now;
 
-    if (record && !record_room(record))
+    if (cpu->engine->vm->record) // what records may use vector registers
         return rec_give_up(cpu);
-    now = vcpu_read_tsc(cpu->vcpu);
+    now = vcpu_tsc(cpu->vcpu);
     cpu->state.gpr[CPU_RAX] = (uint32_t)now;
     cpu->state.gpr[CPU_RDX] = now >> 32;
     if (cpu->argument) // RDTSCP
