@@ -68,7 +68,7 @@ struct writer {
     unsigned mode;
     struct ends_insn *insn;
     uint8_t favourite[3]; // bases
-    bool avx, x87;
+    bool avx, x87, stacks;
 };
 
 static unsigned below(struct writer *w, unsigned limit)
@@ -126,6 +126,8 @@ static struct mem draw_mem(struct writer *w)
         m.base = (uint8_t)below(w, w->mode == 8 ? 17 : 9);
     if (w->mode == 4 && m.base == 8)
         m.base = ENDS_NONE;
+    if (m.base == CPU_RSP && below(w, 16) == 0)
+        m.disp = draw_far(w);
     if (m.base == 16) // code is about the middle of its page, or at the end of it
         m.disp = below(w, 4) ? ((int32_t)below(w, 7) - 3) * 4096 + (below(w, 2) ? 0x980 : 0) - (int32_t)below(w, 256) : draw_far(w);
     if (m.base != 16 && below(w, 6) == 0) {
@@ -409,6 +411,8 @@ static void draw_insn(struct writer *w, unsigned number, unsigned count)
     unsigned what = below(w, 100), jump = ENDS_NO_JUMP;
 
     *w->insn = (struct ends_insn){.base = ENDS_NONE, .index = ENDS_NONE};
+    if (w->stacks && what < 60)
+        what = 30 + what; // more of the stack and of what moves it, less of all else
     if (w->x87 && what < 20)
         draw_x87(w);
     else if (what < 50)
@@ -435,8 +439,11 @@ void ends_generate(uint64_t *random, unsigned mode, bool avx, struct ends_block 
     struct writer w = {.random = random, .mode = mode, .avx = avx};
 
     w.x87 = below(&w, 8) == 0;
+    w.stacks = below(&w, 2);
     for (unsigned i = 0; i < 3; i++)
         w.favourite[i] = (uint8_t)(below(&w, 3) == 0 ? CPU_RSP : below(&w, mode == 8 ? 16 : 8));
+    if (w.stacks)
+        w.favourite[0] = CPU_RSP;
     block->mode = mode;
     block->count = 1 + below(&w, ENDS_INSNS);
     for (unsigned i = 0; i < block->count; i++) {
