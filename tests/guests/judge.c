@@ -295,6 +295,15 @@ static uint32_t linear_stack(uint32_t ss, uint32_t esp)
     return base + (d >> 54 & 1 ? esp : esp & 0xffff);
 }
 
+/* Whether RF is set in the state that a double fault leaves, the manual does not say. */
+static void forget_rf(void)
+{
+    uint16_t link = *(uint16_t *)(ARENA_TSS + 0x100);
+    uint64_t d = gdt[link >> 3 < GDT_COUNT ? link >> 3 : 5];
+
+    ((struct tss *)((uint32_t)(d >> 16 & 0xffffff) | (uint32_t)(d >> 56) << 24))->eflags &= ~0x10000u;
+}
+
 void judge_caught(uint32_t ss, uint32_t esp)
 {
     const struct caught *c = (const struct caught *)linear_stack(ss & 0xffff, esp);
@@ -307,6 +316,8 @@ void judge_caught(uint32_t ss, uint32_t esp)
     }
     outer = (c->cs & 3) || (c->eflags & 0x20000);
 
+    if (c->vector == 8)
+        forget_rf();
     __asm__ volatile("str %0; sldt %1; mov %%cr0, %2" : "=r"(tr), "=r"(l), "=r"(cr0));
     put_hex(" v", c->vector);
     put_hex(".", c->error);
@@ -347,6 +358,7 @@ static void one(uint32_t number)
     fill(ARENA_DATA, 0x100, 0);
     fill(ARENA_STACK - 0x800, 0x2800, 0);
     fill(0x7c00, 0x1000, 0);
+    fill(0, 0x1000, 0xcc);
     build_tables();
     build_tasks();
     build_start(&s);

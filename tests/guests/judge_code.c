@@ -53,7 +53,10 @@ static unsigned put_modrm(const struct kind *k, uint8_t *p, bool memory)
 {
     unsigned reg = k->group < 0 ? below(8) : (unsigned)k->group;
 
-    *p = (uint8_t)((memory ? 3u : 0xc0u | below(8)) | reg << 3);
+    unsigned rm = below(8);
+
+    rm = rm == 4 ? 0 : rm; // the stack pointer stays where it can be pushed to
+    *p = (uint8_t)((memory ? 3u : 0xc0u | rm) | reg << 3);
     return 1;
 }
 
@@ -128,7 +131,8 @@ unsigned judge_write(struct start *s, uint8_t *code, uint32_t *stack)
 
     do
         k = &kinds[below(sizeof kinds / sizeof kinds[0])];
-    while (k->rest == NONE && k->group == 3 && s->cpl == 0); // those would do more than fault
+    while ((k->rest == NONE && k->group == 3 && s->cpl == 0) || // those would do more than fault
+           (k->bytes[0] == 0xff && s->virtual8086));             // and these go anywhere
     if (prefix)
         code[n++] = 0x66;
     if (s->virtual8086)
@@ -140,6 +144,8 @@ unsigned judge_write(struct start *s, uint8_t *code, uint32_t *stack)
     n += put_rest(k, code + n, short_code, s);
     if (k->count == 2 && k->bytes[1] == 1 && k->rest == MEMORY && k->group < 2)
         s->eflags &= ~0x40000u; // SGDT, SIDT: Bochs stores the limit before a misaligned base faults
+    if (k->rest == NONE && k->group == 3)
+        s->edx = 0xe0; // a port without a device
     s->ebx = below(4) || k->bytes[1] == 1 ? ARENA_DATA : judge_selector();
     if (s->virtual8086)
         s->ebx &= 0xfff;

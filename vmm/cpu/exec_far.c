@@ -8,6 +8,8 @@
 #include "vmm/cpu/gate.h"
 #include "vmm/cpu/task.h"
 
+#define ACCESSED (1ull << 40)
+
 static enum interp_status bad_selector(struct interp *c, enum exception vector, uint16_t selector)
 {
     return exec_fault_code(c, vector, selector & 0xfffcu);
@@ -15,19 +17,18 @@ static enum interp_status bad_selector(struct interp *c, enum exception vector, 
 
 /*
  * Checks a code segment for a transfer that ends at privilege `cpl`; returning ones give the level
- * by RPL, so that RPL has to be equal there. Unpacks it to *s; nothing changes but its accessed
- * bit.
+ * by RPL, so that RPL has to be equal there. Unpacks it to *s; nothing changes, its accessed bit is
+ * for the caller to set once nothing else is refused.
  */
 static enum interp_status check_code(struct interp *c, uint16_t selector, unsigned cpl,
-                                     bool returning, struct cpu_segment *s)
+                                     bool returning, struct cpu_segment *s, struct descriptor *d)
 {
     unsigned dpl, rpl = selector & 3;
-    struct descriptor d;
 
     if ((selector & 0xfffc) == 0)
         return exec_gp0(c);
-    TRY(segment_descriptor(c, selector, &d));
-    segment_unpack(selector, d.raw, s);
+    TRY(segment_descriptor(c, selector, d));
+    segment_unpack(selector, d->raw, s);
     dpl = s->attr >> 5 & 3;
     if (!(s->attr & CPU_SEG_S) || !(s->attr & 8) || (s->attr & 4 ? dpl > cpl : dpl != cpl || (!returning && rpl > cpl)))
         return bad_selector(c, EXCEPTION_GP, selector);
@@ -35,7 +36,6 @@ static enum interp_status check_code(struct interp *c, uint16_t selector, unsign
         return bad_selector(c, EXCEPTION_GP, selector);
     if (!(s->attr & CPU_SEG_P))
         return bad_selector(c, EXCEPTION_NP, selector);
-    TRY(segment_mark(c, &d, 1ull << 40));
     s->attr |= 1;
     s->sel = (uint16_t)((selector & ~3u) | cpl);
     return INTERP_DONE;
@@ -60,6 +60,7 @@ static void set_code(struct interp *c, const struct cpu_segment *s, uint64_t off
 static enum interp_status transfer(struct interp *c, uint16_t selector, uint64_t offset, bool call)
 {
     struct cpu_segment s = c->state->cs;
+    struct descriptor code;
     uint16_t back = s.sel;
     uint64_t rip = c->next_rip;
 
@@ -72,12 +73,14 @@ static enum interp_status transfer(struct interp *c, uint16_t selector, uint64_t
             if (!(d.raw >> 40 & CPU_SEG_S))
                 return gate_transfer(c, selector, &d, call);
         }
-        TRY(check_code(c, selector, c->cpl, false, &s));
+        TRY(check_code(c, selector, c->cpl, false, &s, &code));
+        TRY(check_offset(c, &s, offset));
+        TRY(segment_mark(c, &code, ACCESSED));
     } else {
         s.sel = selector;
         s.base = (uint32_t)selector << 4;
+        TRY(check_offset(c, &s, offset));
     }
-    TRY(check_offset(c, &s, offset));
     if (call) {
         TRY(exec_stack_push(c, c->insn.opsize, back));
         TRY(exec_stack_push(c, c->insn.opsize, rip));
@@ -111,10 +114,9 @@ enum interp_status exec_call_mem_far(struct interp *c) { return transfer_memory(
 
 /* The stack segment of a return to an outer level. */
 static enum interp_status check_stack(struct interp *c, uint16_t selector, unsigned cpl,
-                                      const struct cpu_segment *code, struct cpu_segment *s)
+                                      const struct cpu_segment *code, struct cpu_segment *s,
+                                      struct descriptor *d)
 {
-    struct descriptor d;
-
     if ((selector & 0xfffc) == 0) {
         if (!(c->state->efer & EFER_LMA) || !(code->attr & CPU_SEG_L) || cpl == 3 ||
             (selector & 3) != cpl)
@@ -122,13 +124,12 @@ static enum interp_status check_stack(struct interp *c, uint16_t selector, unsig
         *s = (struct cpu_segment){.sel = selector, .attr = (uint16_t)(cpl << 5)};
         return INTERP_DONE;
     }
-    TRY(segment_descriptor(c, selector, &d));
-    segment_unpack(selector, d.raw, s);
+    TRY(segment_descriptor(c, selector, d));
+    segment_unpack(selector, d->raw, s);
     if ((s->attr & 0x1a) != 0x12 || (selector & 3) != cpl || (s->attr >> 5 & 3u) != cpl)
         return bad_selector(c, EXCEPTION_GP, selector);
     if (!(s->attr & CPU_SEG_P))
         return bad_selector(c, EXCEPTION_SS, selector);
-    TRY(segment_mark(c, &d, 1ull << 40));
     s->attr |= 1;
     return INTERP_DONE;
 }
@@ -157,15 +158,18 @@ static enum interp_status return_to(struct interp *c, const struct frame *frame,
                                     uint64_t release)
 {
     unsigned cpl = frame->cs & 3, size = c->insn.opsize;
+    struct descriptor of_code, of_ss = {.raw = ACCESSED}; // a null SS has nothing to mark
     struct cpu_segment code, ss;
     bool outer = cpl > c->cpl;
 
     if (cpl < c->cpl)
         return bad_selector(c, EXCEPTION_GP, (uint16_t)frame->cs);
-    TRY(check_code(c, (uint16_t)frame->cs, cpl, true, &code));
+    TRY(check_code(c, (uint16_t)frame->cs, cpl, true, &code, &of_code));
     if (stack)
-        TRY(check_stack(c, (uint16_t)frame->ss, cpl, &code, &ss));
+        TRY(check_stack(c, (uint16_t)frame->ss, cpl, &code, &ss, &of_ss));
     TRY(check_offset(c, &code, frame->rip & alu_mask(size)));
+    TRY(segment_mark(c, &of_code, ACCESSED));
+    TRY(segment_mark(c, &of_ss, ACCESSED));
     set_code(c, &code, frame->rip & alu_mask(size));
     if (stack) {
         c->state->ss = ss;

@@ -135,17 +135,16 @@ static enum interp_status read_gate(struct interp *c, uint16_t selector,
 
 /* The gate's code segment; *cpl becomes the level that it runs at. */
 static enum interp_status load_code(struct interp *c, const struct call_gate *g, bool call,
-                                    struct cpu_segment *s, unsigned *cpl)
+                                    struct cpu_segment *s, struct descriptor *d, unsigned *cpl)
 {
     uint32_t code = g->selector & 0xfffcu;
-    struct descriptor d;
     unsigned dpl;
     bool conforming;
 
     if (code == 0)
         return exec_gp0(c);
-    TRY(segment_descriptor(c, g->selector, &d));
-    segment_unpack(g->selector, d.raw, s);
+    TRY(segment_descriptor(c, g->selector, d));
+    segment_unpack(g->selector, d->raw, s);
     dpl = s->attr >> 5 & 3;
     conforming = s->attr & 4;
     if ((s->attr & 0x18) != 0x18 || dpl > c->cpl || (!call && !conforming && dpl != c->cpl))
@@ -155,7 +154,6 @@ static enum interp_status load_code(struct interp *c, const struct call_gate *g,
     if (!(s->attr & CPU_SEG_P))
         return exec_fault_code(c, EXCEPTION_NP, code);
     *cpl = conforming ? c->cpl : dpl;
-    TRY(segment_mark(c, &d, 1ull << 40));
     s->attr |= 1;
     s->sel = (uint16_t)(code | *cpl);
     return INTERP_DONE;
@@ -212,13 +210,14 @@ enum interp_status gate_transfer(struct interp *c, uint16_t selector, const stru
     struct gate_saved saved;
     struct cpu_segment code;
     struct call_gate g = {0};
+    struct descriptor target;
     enum interp_status status = INTERP_DONE;
     unsigned cpl = 0;
 
     if (!long_mode(c) && (TYPES_OF_TASKS >> (d->raw >> 40 & 0xf) & 1))
         return to_task(c, selector, d, call);
     TRY(read_gate(c, selector, d, &g));
-    TRY(load_code(c, &g, call, &code, &cpl));
+    TRY(load_code(c, &g, call, &code, &target, &cpl));
     if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)
         return exec_gp0(c);
     if ((code.attr & CPU_SEG_L) && (uint64_t)((int64_t)(g.offset << 16) >> 16) != g.offset)
@@ -227,6 +226,8 @@ enum interp_status gate_transfer(struct interp *c, uint16_t selector, const stru
     saved = gate_save(c);
     if (call)
         status = push_frame(c, &g, cpl);
+    if (status == INTERP_DONE)
+        status = segment_mark(c, &target, 1ull << 40); // once nothing else is refused
     if (status != INTERP_DONE) {
         gate_restore(c, &saved);
         return status;

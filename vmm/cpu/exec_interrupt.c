@@ -123,16 +123,15 @@ static enum interp_status check_gate(struct interp *c, const struct delivery *d,
 
 /* The handler's code segment; *cpl becomes the level that it runs at. */
 static enum interp_status load_code(struct interp *c, const struct gate *g, struct cpu_segment *s,
-                                    unsigned *cpl)
+                                    struct descriptor *d, unsigned *cpl)
 {
     uint32_t code = g->selector & 0xfffcu;
-    struct descriptor d;
     unsigned dpl;
 
     if (code == 0)
         return exec_gp0(c);
-    TRY(segment_descriptor(c, g->selector, &d));
-    segment_unpack(g->selector, d.raw, s);
+    TRY(segment_descriptor(c, g->selector, d));
+    segment_unpack(g->selector, d->raw, s);
     dpl = s->attr >> 5 & 3;
     if ((s->attr & 0x18) != 0x18 || dpl > c->cpl)
         return exec_fault_code(c, EXCEPTION_GP, code);
@@ -143,7 +142,6 @@ static enum interp_status load_code(struct interp *c, const struct gate *g, stru
     *cpl = s->attr & 4 ? c->cpl : dpl;
     if (exec_virtual8086(c) && *cpl != 0)
         return exec_fault_code(c, EXCEPTION_GP, code);
-    TRY(segment_mark(c, &d, 1ull << 40));
     s->attr |= 1;
     s->sel = (uint16_t)(code | *cpl);
     return INTERP_DONE;
@@ -197,6 +195,7 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
     struct gate_saved saved;
     struct cpu_segment code;
     struct gate g = {0};
+    struct descriptor target;
     enum interp_status status;
     unsigned cpl = 0;
 
@@ -206,7 +205,7 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
         TRY(task_gate(c, g.selector, TASK_CALL));
         return d->has_code ? task_push_code(c, d->code) : INTERP_DONE;
     }
-    TRY(load_code(c, &g, &code, &cpl));
+    TRY(load_code(c, &g, &code, &target, &cpl));
     if (!(code.attr & CPU_SEG_L) && g.offset > code.limit)
         return exec_gp0(c);
     if ((code.attr & CPU_SEG_L) && (uint64_t)((int64_t)(g.offset << 16) >> 16) != g.offset)
@@ -214,6 +213,8 @@ static enum interp_status interrupt_protected(struct interp *c, const struct del
     exec_change(c, CPU_CSSS);
     saved = gate_save(c);
     status = push_frame(c, d, &g, cpl, virtual8086);
+    if (status == INTERP_DONE)
+        status = segment_mark(c, &target, 1ull << 40); // once nothing else is refused
     if (status != INTERP_DONE) {
         gate_restore(c, &saved);
         return status;

@@ -271,6 +271,8 @@ enum interp_status exec_arpl(struct interp *c)
     TRY(exec_get(c, 1, &from));
     if ((to & 3) < (from & 3))
         TRY(exec_set(c, 0, (to & ~3ull) | (from & 3)));
+    else if (c->insn.memory)
+        TRY(exec_set(c, 0, to)); // it has to be writable in any case
     return set_zf(c, (to & 3) < (from & 3));
 }
 

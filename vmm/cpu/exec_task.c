@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hardware task switches by TSS of 16 and 32 bits (SDM volume 3, 8.2 and 8.3). Where the manual leaves the order of
- * checks to the processor, it is SS, CS, then the data segments.
+ * checks to the processor, it is LDT, SS, DS, ES, FS, GS, CS, as in Bochs.
  */
 #include "vmm/cpu/task.h"
 
@@ -247,11 +247,11 @@ static enum interp_status load_segments(struct interp *c, const struct task *n)
         return INTERP_DONE;
     }
     TRY(load_ss(c, n->segment[2], cpl));
-    TRY(load_cs(c, n->segment[1]));
-    for (unsigned i = 0; i < 6; i++)
-        if (order_segment[i] != SEG_CS && order_segment[i] != SEG_SS)
-            TRY(load_data(c, order_segment[i], n->segment[i], cpl));
-    return INTERP_DONE;
+    TRY(load_data(c, SEG_DS, n->segment[3], cpl));
+    TRY(load_data(c, SEG_ES, n->segment[0], cpl));
+    TRY(load_data(c, SEG_FS, n->segment[4], cpl));
+    TRY(load_data(c, SEG_GS, n->segment[5], cpl));
+    return load_cs(c, n->segment[1]);
 }
 
 /* Registers of the new task, segments as selectors that no descriptor stands behind yet. */
@@ -259,7 +259,6 @@ static void enter(struct interp *c, const struct cpu_segment *tss, const struct 
 {
     const uint64_t fixed = 0x3f7fd5; // the bits that there are
     struct cpu_state *s = c->state;
-    unsigned cpl = n->eflags & RFLAGS_VM ? 3 : n->segment[1] & 3;
 
     exec_change(c, CPU_CSSS | CPU_DSES | CPU_FSGS | CPU_TRLDTR | CPU_CR | CPU_DR);
     if (wide && (s->cr0 & CR0_PG))
@@ -273,7 +272,7 @@ static void enter(struct interp *c, const struct cpu_segment *tss, const struct 
         s->gpr[order_gpr[i]] = n->gpr[i];
     for (unsigned i = 0; i < 6; i++)
         *exec_segment(c, order_segment[i]) = (struct cpu_segment){.sel = n->segment[i]};
-    s->ss.attr = (uint16_t)(cpl << 5);
+    s->ss.attr = 3u << 5; // until it is loaded: a fault gets the new task's inner stack
     s->cs.limit = 0xffffffffu;
     s->rip = c->next_rip = n->eip;
     s->rsp = s->gpr[CPU_RSP];
