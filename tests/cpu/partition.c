@@ -3,6 +3,8 @@
  * Who judges which row of the opcode table. A row is
  *   native    if its handler has a rule (forms_rules.c): the processor, by `differential` and
  *             `engines`;
+ *   Bochs's   if the file CPU_JUDGED names has an instruction of it (a code size and bytes in
+ *             hexadecimal each line): those that tests/linux/judge.t has found to be as in Bochs;
  *   directed  if one of the directed tests executes an instruction of it: they are run here, and
  *             say themselves which rows they have come to (guest.c);
  *   hidden    if no engine executes it, and CPUID does not offer it: `hidden` tries each for #UD.
@@ -72,6 +74,36 @@ static bool ask(const char *folder, const char *name)
     return count > 0;
 }
 
+static bool judged[ROW_COUNT];
+
+/* Takes what Bochs has judged. False: the file is not as it has to be. */
+static bool read_judged(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    unsigned mode, count = 0;
+    char hex[40];
+
+    if (!file)
+        return false;
+    while (fscanf(file, "%u %38s", &mode, hex) == 2) {
+        uint8_t bytes[INSN_MAX] = {0};
+        struct insn insn;
+        unsigned byte;
+
+        for (unsigned i = 0; i < INSN_MAX && sscanf(hex + 2 * i, "%2x", &byte) == 1; i++) {
+            bytes[i] = (uint8_t)byte;
+            if (!hex[2 * i + 2])
+                break;
+        }
+        if (decode(bytes, INSN_MAX, (uint8_t)mode, &insn) == DECODE_OK) {
+            judged[insn.op] = true;
+            count++;
+        }
+    }
+    fclose(file);
+    return count > 0;
+}
+
 static struct directed *who(unsigned row)
 {
     for (unsigned i = 0; i < tests; i++)
@@ -90,7 +122,7 @@ static void describe(unsigned row)
 
 static void partition(void)
 {
-    unsigned native = 0, lacking = 0, hidden = 0, by_test = 0, nobody = 0;
+    unsigned native = 0, lacking = 0, hidden = 0, by_bochs = 0, by_test = 0, nobody = 0;
 
     for (unsigned row = FIRST_ROW; row < ROW_COUNT; row++) {
         const char *handler = form_handlers[row];
@@ -101,6 +133,8 @@ static void partition(void)
             lacking += !form_on_host(handler, opcode_rows[row].map, opcode_rows[row].byte);
         } else if (!strcmp(handler, "none")) {
             hidden++;
+        } else if (judged[row]) {
+            by_bochs++;
         } else if (d) {
             by_test++;
             d->first++;
@@ -111,8 +145,9 @@ static void partition(void)
     }
     for (unsigned i = 0; i < tests; i++)
         tap_note("directed: %u rows by %s", directed[i].first, directed[i].name);
-    tap_note("%u rows: %u native (%u of them lacking in this processor), %u directed, %u hidden, "
-             "%u nobody's", ROW_COUNT - FIRST_ROW, native, lacking, by_test, hidden, nobody);
+    tap_note("%u rows: %u native (%u of them lacking in this processor), %u Bochs's, "
+             "%u directed, %u hidden, %u nobody's",
+             ROW_COUNT - FIRST_ROW, native, lacking, by_bochs, by_test, hidden, nobody);
     ok(nobody == 0, "each of %u rows has a judge", ROW_COUNT - FIRST_ROW);
 }
 
@@ -123,6 +158,8 @@ int main(int argc, char **argv)
 
     for (char *name = strtok(names, " "); name && tests < TESTS_MAX; name = strtok(NULL, " "))
         ok(ask(folder, name), "%s passes and says what it has executed", name);
+    if (getenv("CPU_JUDGED"))
+        ok(read_judged(getenv("CPU_JUDGED")), "what Bochs has judged");
     partition();
     return tap_done();
 }

@@ -148,12 +148,12 @@ static enum interp_status load_code(struct interp *c, const struct gate *g, stru
 }
 
 /* From virtual-8086 mode the data segments go on the stack and become null. */
-static enum interp_status push_virtual8086(struct interp *c)
+static enum interp_status push_virtual8086(struct interp *c, unsigned size)
 {
     static const uint8_t order[4] = {SEG_GS, SEG_FS, SEG_DS, SEG_ES};
 
     for (unsigned i = 0; i < 4; i++)
-        TRY(exec_stack_push(c, 4, exec_segment(c, order[i])->sel));
+        TRY(exec_stack_push(c, size, exec_segment(c, order[i])->sel));
     return INTERP_DONE;
 }
 
@@ -170,7 +170,7 @@ static enum interp_status push_frame(struct interp *c, const struct delivery *d,
         c->state->gpr[CPU_RSP] &= ~15ull;
     }
     if (virtual8086)
-        TRY(push_virtual8086(c));
+        TRY(push_virtual8086(c, g->size));
     if (inner || long_mode(c)) {
         TRY(exec_stack_push(c, g->size, ss));
         TRY(exec_stack_push(c, g->size, rsp));

@@ -264,15 +264,16 @@ enum interp_status exec_verw(struct interp *c)
 enum interp_status exec_arpl(struct interp *c)
 {
     uint64_t to, from;
+    struct access a;
 
     if (!exec_protected(c))
         return exec_fault(c, EXCEPTION_UD);
+    if (c->insn.memory) // it has to be writable in any case
+        TRY(exec_access(c, c->insn.segment, exec_address(c), 2, ACCESS_WRITE, &a));
     TRY(exec_get(c, 0, &to));
     TRY(exec_get(c, 1, &from));
     if ((to & 3) < (from & 3))
         TRY(exec_set(c, 0, (to & ~3ull) | (from & 3)));
-    else if (c->insn.memory)
-        TRY(exec_set(c, 0, to)); // it has to be writable in any case
     return set_zf(c, (to & 3) < (from & 3));
 }
 
