@@ -2,16 +2,16 @@
 /* What each exit of the engine means to the vCPU. */
 #include "vmm/vcpu.h"
 
+#include "vmm/cpu/debug.h"
 #include "vmm/cpu/deliver.h"
 #include "vmm/machine.h"
 
+#define DB 1u
 #define BP 3u
 #define OF 4u
 #define UD 6u
 #define GP 13u
 
-#define RFLAGS_TF     0x100u
-#define DR6_BS        0x4000u
 #define KVM_ENOSYS    1000u
 #define KVM_EPERM     1u
 #define KVM_EINVAL    22u
@@ -20,16 +20,24 @@
 #define XCR0_SSE      2u
 #define XCR0_AVX      4u
 
+static void debug_trap(struct vcpu *vcpu, uint32_t why)
+{
+    struct cpu_state *state = vcpu_change(vcpu, CPU_DR);
+
+    state->dr6 |= why;
+    state->dr7 &= ~(uint64_t)DR7_GD;
+    vcpu_exception(vcpu, DB, VCPU_NO_CODE);
+}
+
 void vcpu_advance(struct vcpu *vcpu, uint64_t rip)
 {
     struct cpu_state *state = vcpu->state;
 
     state->rip = rip;
     state->shadow = 0;
-    if (state->rflags & RFLAGS_TF) {
-        vcpu_change(vcpu, CPU_DR)->dr6 |= DR6_BS;
-        vcpu_exception(vcpu, 1, VCPU_NO_CODE);
-    }
+    state->rflags &= ~RFLAGS_RF;
+    if (state->rflags & RFLAGS_TF)
+        debug_trap(vcpu, DR6_BS);
 }
 
 /* Goes on behind the instruction, if it can be fetched. */
@@ -76,6 +84,12 @@ static void handle_io(struct vcpu *vcpu)
         vcpu_port_out(vcpu, port, size,
                       (uint32_t)state->gpr[CPU_RAX] & (size == 4 ? ~0u : (1u << 8 * size) - 1));
     vcpu_advance(vcpu, state->q1);
+    if (debug_watches(state) && (state->cr4 & CR4_DE)) {
+        uint32_t hits = debug_match(state, DEBUG_PORT, port, size);
+
+        if (hits)
+            debug_trap(vcpu, hits);
+    }
 }
 
 /* What this processor says, which need not be the one of a replay. */

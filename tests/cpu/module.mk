@@ -9,7 +9,7 @@ $(call cpu-unit-test,differential,,$(wildcard tests/cpu/forms_*.c) tests/cpu/nat
 # The same as a program for a guest (tests/linux/native.soak).
 $(eval $(call program,differential-guest,tests/cpu/differential.c $(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c \
     tests/unit/tap.c,vmmcpu g,vmm lib tests/cpu tests/unit,-static))
-$(foreach t,mmio walk faults gates tasks vector avx deliver privileged segments tlb fuzz,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
+$(foreach t,mmio walk faults gates tasks debug vector avx deliver privileged segments tlb fuzz,$(call cpu-unit-test,$(t),,tests/cpu/guest.c))
 $(call cpu-unit-test,atomic,-pthread,tests/cpu/guest.c)
 $(call cpu-unit-test,disasm,-lZydis)
 

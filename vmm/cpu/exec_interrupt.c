@@ -349,6 +349,7 @@ enum interp_status interp_deliver(struct interp *c, uint64_t event)
     enum interp_status status;
 
     interp_begin(c);
+    c->watch = false;
     c->next_rip = s->rip;
     exec_need(c, CPU_TABLES | CPU_TRLDTR);
     if (is_fault(event))

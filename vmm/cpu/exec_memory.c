@@ -6,6 +6,7 @@
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/atomic.h"
+#include "vmm/cpu/debug.h"
 #include "lib/bytes.h"
 
 #define PAGE_SIZE 4096u
@@ -138,7 +139,12 @@ enum interp_status exec_prepare(struct interp *c, uint64_t linear, unsigned size
         TRY(exec_page(c, c->mode == 8 ? next : (uint32_t)next, access, size - a->first, &a->gpa[1],
                       &a->host[1]));
     }
-    return misaligned(c, linear, size, flags) ? exec_fault_code(c, EXCEPTION_AC, 0) : INTERP_DONE;
+    if (misaligned(c, linear, size, flags))
+        return exec_fault_code(c, EXCEPTION_AC, 0);
+    if (c->watch && !(flags & (ACCESS_IMPLICIT | WALK_FETCH)))
+        c->hits |= debug_match(c->state, DEBUG_ACCESS | (flags & ACCESS_WRITE ? DEBUG_WRITE : 0),
+                               linear, size);
+    return INTERP_DONE;
 }
 
 enum interp_status exec_access(struct interp *c, unsigned segment, uint64_t offset, unsigned size,

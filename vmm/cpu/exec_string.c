@@ -4,6 +4,7 @@
  * does a bounded number of iterations a step and then ends it with INTERP_AGAIN, registers up to
  * date and RIP on itself, as after an interrupt.
  */
+#include "vmm/cpu/debug.h"
 #include "vmm/cpu/exec.h"
 
 #include "vmm/engine.h"
@@ -31,7 +32,7 @@ static unsigned element_size(const struct interp *c)
 /* Iterations of `one`; a comparing instruction ends early when ZF is not what its prefix wants. */
 static enum interp_status repeat(struct interp *c, exec_fn *one, bool compares)
 {
-    unsigned limit = c->state->rflags & RFLAGS_TF ? 1 : c->share;
+    unsigned limit = (c->state->rflags & RFLAGS_TF) || c->watch ? 1 : c->share;
     uint64_t count;
 
     if (!(c->insn.prefixes & (INSN_REP | INSN_REPNE)))
@@ -173,6 +174,12 @@ static enum interp_status port_exit(struct interp *c, uint64_t direction)
 enum interp_status exec_in(struct interp *c)  { return port_exit(c, EXIT_IO_IN); }
 enum interp_status exec_out(struct interp *c) { return port_exit(c, 0); }
 
+static void watch_port(struct interp *c, uint16_t port, unsigned size)
+{
+    if (c->watch && (c->state->cr4 & CR4_DE))
+        c->hits |= debug_match(c->state, DEBUG_PORT, port, size);
+}
+
 static enum interp_status ins_one(struct interp *c)
 {
     unsigned size = element_size(c);
@@ -182,6 +189,7 @@ static enum interp_status ins_one(struct interp *c)
     TRY(port_permission(c, port, size));
     TRY(destination(c, size, ACCESS_WRITE, &to));
     exec_store(c, &to, c->ops->port_in(c->arg, port, size));
+    watch_port(c, port, size);
     advance(c, CPU_RDI, size);
     return INTERP_DONE;
 }
@@ -195,6 +203,7 @@ static enum interp_status outs_one(struct interp *c)
     TRY(port_permission(c, port, size));
     TRY(source(c, size, &from));
     c->ops->port_out(c->arg, port, size, (uint32_t)exec_load(c, &from));
+    watch_port(c, port, size);
     advance(c, CPU_RSI, size);
     return INTERP_DONE;
 }

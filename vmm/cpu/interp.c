@@ -3,6 +3,7 @@
 #include "vmm/cpu/interp.h"
 
 #include "vmm/cpu/atomic.h"
+#include "vmm/cpu/debug.h"
 #include "vmm/cpu/exec.h"
 #include "vmm/cpu/host_feature.h"
 
@@ -104,6 +105,8 @@ void interp_begin(struct interp *c)
     else
         c->cpl = s->rflags & RFLAGS_VM ? 3 : s->ss.attr >> 5 & 3;
     c->shadow = c->switched = c->task_trap = c->software = false;
+    c->watch = debug_watches(s);
+    c->hits = 0;
     set_paging(c);
     s->gpr[CPU_RSP] = s->rsp;
 }
@@ -221,12 +224,54 @@ static enum interp_status fetch(struct interp *c)
     return INTERP_DONE;
 }
 
-/* A single-step trap, after the instruction or one repetition of it (SDM volume 3, 17.3.1.4). */
-static enum interp_status single_step(struct interp *c)
+/* #DB; its handler begins with GD clear (SDM volume 3, 17.2.4). */
+static enum interp_status debug_exception(struct interp *c, uint32_t why)
 {
     exec_change(c, CPU_DR);
-    c->state->dr6 |= 1u << 14;
+    c->state->dr6 |= why;
+    c->state->dr7 &= ~(uint64_t)DR7_GD;
     return exec_fault(c, EXCEPTION_DB);
+}
+
+/* A breakpoint on the instruction, before it is fetched (17.3.1.1). */
+static enum interp_status instruction_breakpoint(struct interp *c)
+{
+    const struct cpu_state *s = c->state;
+    uint64_t linear = c->mode == 8 ? s->rip : (uint32_t)(s->cs.base + s->rip);
+    uint32_t hits;
+
+    if ((s->rflags & RFLAGS_RF) || (s->shadow && c->held))
+        return INTERP_DONE;
+    hits = debug_match(s, DEBUG_EXECUTE, linear, 1);
+    return hits ? debug_exception(c, hits) : INTERP_DONE;
+}
+
+/*
+ * Traps after the instruction or one repetition of it: breakpoints on data and ports, single step
+ * (17.3.1.2 to 17.3.1.4).
+ */
+static enum interp_status traps(struct interp *c, enum interp_status status, bool step)
+{
+    uint32_t why = c->hits | c->pending | (step ? DR6_BS : 0);
+
+    c->pending = 0;
+    return why ? debug_exception(c, why) : status;
+}
+
+static bool is_sti(const struct insn *i)
+{
+    return i->map == MAP_1 && i->opcode == 0xfb;
+}
+
+/*
+ * RF as IRET and task switches have loaded it is good for the next instruction. Without breakpoints
+ * nothing but the frame of an interrupt would show it: then IRET drops it, as translated code does.
+ */
+static bool keeps_rf(const struct interp *c)
+{
+    const struct insn *i = &c->insn;
+
+    return c->switched || (c->watch && i->map == MAP_1 && i->opcode == 0xcf && i->opsize > 2);
 }
 
 static enum interp_status finish(struct interp *c, enum interp_status status, bool trap)
@@ -236,17 +281,23 @@ static enum interp_status finish(struct interp *c, enum interp_status status, bo
     if (status == INTERP_DONE) {
         s->rip = c->next_rip;
         s->rsp = s->gpr[CPU_RSP];
-        if (!c->switched) // RF is the new task's
+        if (!keeps_rf(c))
             s->rflags &= ~RFLAGS_RF;
         s->shadow = c->shadow;
+        c->held = c->shadow && !is_sti(&c->insn); // STI holds no debug exceptions off
         if (c->task_trap)
-            return exec_fault(c, EXCEPTION_DB); // DR6.BT is set
-        return trap && !c->shadow && !c->software && !c->switched ? single_step(c) : status;
+            return debug_exception(c, 0); // DR6.BT is set
+        if (c->held) {
+            c->pending = c->hits;
+            return status;
+        }
+        return traps(c, status, trap && !c->software && !c->switched);
     }
     if (status == INTERP_AGAIN) {
         s->shadow = 0;
-        return trap ? single_step(c) : status;
+        return traps(c, status, trap);
     }
+    c->pending = 0;
     return status;
 }
 
@@ -261,6 +312,8 @@ enum interp_status interp_step(struct interp *c)
     bool trap = c->state->rflags & RFLAGS_TF;
 
     interp_begin(c);
+    if (c->watch)
+        TRY(instruction_breakpoint(c));
     TRY(fetch(c));
     return finish(c, handlers[c->insn.op](c), trap);
 }

@@ -101,6 +101,10 @@ struct interp {
     bool     switched;          // tasks: a fault is the new one's
     bool     task_trap;         // the new task's TSS asks for a debug trap
     bool     software;          // INT n, INT3, INTO, INT1 went to its handler: no single-step trap
+    bool     watch;             // breakpoints are enabled
+    bool     held;              // the last instruction loaded SS: no debug exception behind it
+    uint32_t hits;              // B0 to B3 of what this step has accessed
+    uint32_t pending;           // and of the one that loaded SS
     struct walk_cache walks;
     struct tlb *tlb;              // NULL: every translation is checked against the tables
     struct interp_decoded *cache; // by linear address
