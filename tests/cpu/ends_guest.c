@@ -401,8 +401,11 @@ void ends_draw_scene(uint64_t *random, struct ends_scene *scene, struct ends_mac
         struct memory *memory = &m[i].vm->memory;
 
         m[i].ops->invalidate(m[i].engine, 0);
-        if (memory->watch.wrote)
-            memory->watch.wrote(memory->watch.arg, CODE, 2 * PAGE);
+        for (unsigned n = 0; n < USED && memory->watch.wrote; n++) { // handlers and data have been code, too
+            uint32_t size, gpa = piece(n, &size);
+
+            memory->watch.wrote(memory->watch.arg, gpa, size);
+        }
     }
 }
 
