@@ -33,7 +33,7 @@ struct vm;
 struct vcpu;
 
 #define RECORD_MAGIC  0x3144524f43455247ull // "GRECORD1"
-#define RECORD_CHECK  500u
+#define RECORD_CHECK  50u
 #define RECORD_BUFFER (1u << 20)
 #define RECORD_CHUNK  16384u // bytes of RAM in an entry, at most
 #define RECORD_FRAMES 64u

@@ -313,14 +313,21 @@ enum interp_status exec_avx_string(struct interp *c)
     return INTERP_DONE;
 }
 
-/* VZEROUPPER, VZEROALL: of the registers that the mode has. */
+/*
+ * VZEROUPPER, VZEROALL: of the registers that the mode has. Where these are all, what is zero is no longer in use:
+ * a guest sees that in the image of its next XSAVE.
+ */
 enum interp_status exec_avx_zero(struct interp *c)
 {
     static const uint8_t zero[32];
     uint8_t low[16];
 
     TRY(enter(c));
-    for (unsigned i = 0; i < (c->mode == 8 ? 16 : 8); i++) {
+    if (c->mode == 8) {
+        xstate_not_used(c, c->insn.vl ? XSTATE_AVX | XSTATE_SSE : XSTATE_AVX);
+        return INTERP_DONE;
+    }
+    for (unsigned i = 0; i < 8; i++) {
         xstate_get_vector(c, i, 16, low);
         xstate_set_vector(c, i, 16, c->insn.vl ? zero : low);
     }

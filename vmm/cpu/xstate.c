@@ -39,6 +39,17 @@ uint8_t *xstate_component(struct interp *c, uint64_t bit)
     return image;
 }
 
+void xstate_not_used(struct interp *c, uint64_t bits)
+{
+    uint64_t left = xstate_present(c) & ~bits;
+
+    c->state->dirty |= CPU_XSTATE;
+    memcpy(c->state->xsave + XSAVE_BV, &left, sizeof left);
+    for (uint64_t bit = XSTATE_X87; bit <= XSTATE_AVX; bit <<= 1)
+        if (bits & bit)
+            xstate_initialize(c->state->xsave, bit);
+}
+
 static bool is_vex(const struct interp *c)
 {
     return c->insn.map >= MAP_V1;
@@ -112,6 +123,8 @@ void xstate_set_vector(struct interp *c, unsigned reg, unsigned size, const uint
         return;
     if (size < 16)
         memset(low + size, 0, 16 - size);
+    if (size < 32 && !(xstate_present(c) & XSTATE_AVX))
+        return; // its upper half is 0, and its component not in use as on a processor
     high = xstate_component(c, XSTATE_AVX) + XSAVE_YMMH + 16 * reg;
     if (size == 32)
         memcpy(high, from + 16, 16);

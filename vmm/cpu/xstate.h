@@ -47,6 +47,8 @@ uint64_t xstate_present(const struct interp *c);
 /* The image, with the component in it, set up if it was in its initial state; it will change. */
 uint8_t *xstate_component(struct interp *c, uint64_t bit);
 void xstate_initialize(uint8_t *image, uint64_t bit);
+/* The components go back to their initial state; MXCSR stays. */
+void xstate_not_used(struct interp *c, uint64_t bits);
 
 /*
  * What an instruction of the group needs before all else (SDM volume 3, 2.5, 13.1, and the
