@@ -317,7 +317,10 @@ static void test_xsave(void)
     guest_write(&g, DATA + 520, 8, 3 | 1ull << 63);
     ok(fault(guest_step(&g, restore), EXCEPTION_GP, 0), "XSTATE_BV beyond XCOMP_BV");
     g.state->gpr[CPU_RCX] = 1;
-    ok(done(guest_step(&g, "0f 01 d0")) && g.state->gpr[CPU_RAX] == 6, "xgetbv of what is in use");
+    ok(done(guest_step(&g, "0f 01 d0")) && g.state->gpr[CPU_RAX] == 2,
+       "xgetbv of what is in use: not AVX's upper halves, all 0");
+    g.state->xsave[XSAVE_YMMH + 255] = 1;
+    ok(done(guest_step(&g, "0f 01 d0")) && g.state->gpr[CPU_RAX] == 6, "and with a bit set");
 }
 
 static void test_invpcid(void)

@@ -102,7 +102,7 @@ enum interp_status exec_xgetbv(struct interp *c)
     exec_need(c, CPU_XSTATE);
     value = c->state->xcr0;
     if ((uint32_t)c->state->gpr[CPU_RCX] == 1) { // those not in their initial state
-        value &= xstate_present(c);
+        value &= xstate_used(c->state->xsave);
         if (xstate_mxcsr(c) != MXCSR_INIT)
             value |= c->state->xcr0 & XSTATE_SSE;
     }

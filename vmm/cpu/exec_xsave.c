@@ -199,7 +199,7 @@ static enum interp_status save_standard(struct interp *c, bool initial)
     struct access a;
 
     TRY(begin_save(c, &wanted, &a, memory));
-    used = xstate_present(c) & wanted;
+    used = xstate_used(c->state->xsave) & wanted;
     for (uint64_t bit = XSTATE_X87; bit <= XSTATE_AVX; bit <<= 1)
         if ((initial ? wanted : used) & bit)
             save_component(c, bit, memory);
@@ -221,7 +221,7 @@ enum interp_status exec_xsavec(struct interp *c)
     struct access a;
 
     TRY(begin_save(c, &wanted, &a, memory));
-    used = xstate_present(c);
+    used = xstate_used(c->state->xsave);
     if (xstate_mxcsr(c) != MXCSR_INIT)
         used |= XSTATE_SSE;
     used &= wanted;

@@ -12,6 +12,18 @@ uint64_t xstate_present(const struct interp *c)
     return bits;
 }
 
+uint64_t xstate_used(const uint8_t *image)
+{
+    uint64_t bits, any = 0, word;
+
+    memcpy(&bits, image + XSAVE_BV, sizeof bits);
+    for (unsigned i = 0; i < 32 && (bits & XSTATE_AVX); i++) {
+        memcpy(&word, image + XSAVE_YMMH + 8 * i, sizeof word);
+        any |= word;
+    }
+    return any ? bits : bits & ~XSTATE_AVX;
+}
+
 void xstate_initialize(uint8_t *image, uint64_t bit)
 {
     if (bit == XSTATE_X87) {

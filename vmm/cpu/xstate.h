@@ -44,6 +44,11 @@
 
 /* Components in the image that are not in their initial state. */
 uint64_t xstate_present(const struct interp *c);
+/*
+ * Of these, those that a guest is shown as in use (XINUSE, SDM volume 1, 13.6): AVX's only while it is not all
+ * zero, whatever this process's own code has done to the registers meanwhile.
+ */
+uint64_t xstate_used(const uint8_t *image);
 /* The image, with the component in it, set up if it was in its initial state; it will change. */
 uint8_t *xstate_component(struct interp *c, uint64_t bit);
 void xstate_initialize(uint8_t *image, uint64_t bit);

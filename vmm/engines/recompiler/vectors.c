@@ -63,7 +63,7 @@ static uint8_t *header(uint8_t *part[2], unsigned first)
 uint64_t rec_xsave(struct rec_cpu *cpu)
 {
     uint8_t *image = cpu->state.xsave, *part[2] = {NULL, NULL};
-    uint64_t used, others, none = 0;
+    uint64_t used, present, others, none = 0;
     uint32_t mask = MXCSR_VALID;
     unsigned first;
 
@@ -73,7 +73,8 @@ uint64_t rec_xsave(struct rec_cpu *cpu)
     __asm__ volatile("xsaveq %0" : "+m"(cpu->state.xsave) : "a"(ALL), "d"(0) : "memory");
     bytes_zero(image + XSAVE_FOP, XSAVE_MXCSR - XSAVE_FOP); // of translated code: none of the guest's
     memcpy(image + XSAVE_MASK, &mask, sizeof(mask));
-    used = cpu->argument ? get64(image + XSAVE_BV) : ALL;
+    present = xstate_used(image);
+    used = cpu->argument ? present : ALL;
     if (used & XSTATE_X87) {
         put(part, first, image, 0, XSAVE_MXCSR);
         put(part, first, image, XSAVE_ST, XSAVE_XMM);
@@ -85,7 +86,7 @@ uint64_t rec_xsave(struct rec_cpu *cpu)
         put(part, first, image, XSAVE_YMMH, XSAVE_SIZE);
     /* Bits of other components stay. XSAVE_BV is at the beginning of 64 bytes: not in two pages. */
     bytes_copy((uint8_t *)&others, header(part, first), sizeof(others));
-    used = get64(image + XSAVE_BV) | (others & ~ALL);
+    used = present | (others & ~ALL);
     bytes_copy(header(part, first), (const uint8_t *)&used, sizeof(used));
     return 0;
 }
