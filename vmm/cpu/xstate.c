@@ -12,16 +12,27 @@ uint64_t xstate_present(const struct interp *c)
     return bits;
 }
 
-uint64_t xstate_used(const uint8_t *image)
+static bool is_zero(const uint8_t *bytes, unsigned size)
 {
-    uint64_t bits, any = 0, word;
+    uint64_t any = 0, word;
 
-    memcpy(&bits, image + XSAVE_BV, sizeof bits);
-    for (unsigned i = 0; i < 32 && (bits & XSTATE_AVX); i++) {
-        memcpy(&word, image + XSAVE_YMMH + 8 * i, sizeof word);
+    for (unsigned at = 0; at < size; at += 8) {
+        memcpy(&word, bytes + at, sizeof word);
         any |= word;
     }
-    return any ? bits : bits & ~XSTATE_AVX;
+    return !any;
+}
+
+uint64_t xstate_used(const uint8_t *image)
+{
+    uint64_t bits;
+
+    memcpy(&bits, image + XSAVE_BV, sizeof bits);
+    if ((bits & XSTATE_SSE) && is_zero(image + XSAVE_XMM, 256))
+        bits &= ~XSTATE_SSE;
+    if ((bits & XSTATE_AVX) && is_zero(image + XSAVE_YMMH, 256))
+        bits &= ~XSTATE_AVX;
+    return bits;
 }
 
 void xstate_initialize(uint8_t *image, uint64_t bit)

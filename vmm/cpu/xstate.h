@@ -45,7 +45,7 @@
 /* Components in the image that are not in their initial state. */
 uint64_t xstate_present(const struct interp *c);
 /*
- * Of these, those that a guest is shown as in use (XINUSE, SDM volume 1, 13.6): AVX's only while it is not all
+ * Of these, those that a guest is shown as in use (XINUSE, SDM volume 1, 13.6): SSE's and AVX's only while not all
  * zero, whatever this process's own code has done to the registers meanwhile.
  */
 uint64_t xstate_used(const uint8_t *image);
