@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #define PAGE        4096ull
-#define GP          13u
 #define PAGES_SHOWN 8u
 #define OPCODE_IRET 0xcfu
 
@@ -327,7 +326,7 @@ static void deliver(struct vcpu *vcpu)
         vcpu_fault(vcpu);
         break;
     default:
-        vcpu_exception(vcpu, GP, 0);
+        vcpu_unsupported(vcpu);
         break;
     }
 }
