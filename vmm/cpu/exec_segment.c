@@ -178,7 +178,6 @@ enum interp_status exec_load_far(struct interp *c)
     TRY(exec_read(c, c->insn.segment, (address + size) & alu_mask(c->insn.addrsize), 2, &selector));
     TRY(exec_load_segment(c, segment, (uint16_t)selector));
     exec_set_reg(c, c->insn.reg, size, offset);
-    c->shadow = segment == SEG_SS;
     return INTERP_DONE;
 }
 
