@@ -75,5 +75,6 @@ void test_platform(void);
 void test_wide(void);
 void test_views(void);
 void test_litmus(void);
+void test_tasks(void);
 
 #endif

@@ -119,7 +119,7 @@ static const struct test tests[] = {
     {"bench", test_bench}, {"ports", test_ports}, {"memory", test_memory},
     {"triple", test_triple}, {"cli", test_cli}, {"reset", test_reset},
     {"events", test_events}, {"random", test_random}, {"platform", test_platform}, {"wide", test_wide}, {"views", test_views},
-    {"litmus", test_litmus},
+    {"litmus", test_litmus}, {"tasks", test_tasks},
 };
 
 static const char *command_line;

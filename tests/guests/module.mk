@@ -1,7 +1,7 @@
 # Small guest kernels, 32-bit ELF by Multiboot 1, for tests and benchmarks of the VM process.
 guest-sources := tests/guests/boot.S tests/guests/main.c tests/guests/hostile.c tests/guests/events.c \
                  tests/guests/bench.c tests/guests/platform.c tests/guests/smp.c \
-                 tests/guests/long.S tests/guests/random.c tests/guests/generate.c tests/guests/wide.c tests/guests/views.c \
+                 tests/guests/long.S tests/guests/random.c tests/guests/generate.c tests/guests/wide.c tests/guests/views.c tests/guests/tasks.c \
                  tests/guests/litmus.S tests/guests/litmus.c
 guest-flags   := -std=c17 -m32 -O2 -ffreestanding -fno-pic -fno-pie -fno-stack-protector -mgeneral-regs-only \
                  -fno-asynchronous-unwind-tables $(WARN)
