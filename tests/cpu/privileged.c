@@ -198,6 +198,30 @@ static void test_bases(void)
        "without FSGSBASE");
 }
 
+/* What INVLPG flushes: segment and address size count as for any operand, limits do not. */
+static void test_invlpg(void)
+{
+    begin(GUEST_LONG, 0);
+    g.state->gpr[CPU_RBX] = 0xffff900000001000;
+    g.state->gs.base = 0x10000;
+    g.state->ds.base = 0x777000;
+    ok(guest_done(&g, guest_step(&g, "0f 01 7b 10")) && g.interp.invalidated == 0xffff900000001010,
+       "invlpg in 64-bit code: a base of DS does not count");
+    ok(guest_done(&g, guest_step(&g, "65 0f 01 3b")) && g.interp.invalidated == 0xffff900000011000,
+       "that of GS does");
+    ok(guest_done(&g, guest_step(&g, "67 0f 01 3b")) && g.interp.invalidated == 0x1000, "32-bit address");
+    begin(GUEST_PROTECTED32, 0);
+    g.state->gpr[CPU_RBX] = 0x12345678;
+    g.state->gpr[CPU_RSI] = 0xf000;
+    g.state->gpr[CPU_RBP] = 0x4000;
+    g.state->ds.base = 0xf0000000;
+    g.state->ss.base = 0x2000;
+    ok(guest_done(&g, guest_step(&g, "0f 01 3b")) && g.interp.invalidated == 0x02345678,
+       "in 32-bit code by the base of DS, below 4 GiB");
+    ok(guest_done(&g, guest_step(&g, "67 0f 01 38")) && g.interp.invalidated == 0xf0004678, "16-bit address");
+    ok(guest_done(&g, guest_step(&g, "0f 01 7d 00")) && g.interp.invalidated == 0x6000, "by SS with EBP");
+}
+
 static void test_fast_calls(void)
 {
     begin(GUEST_LONG, 3);
@@ -235,6 +259,7 @@ int main(void)
     test_tables();
     test_control();
     test_bases();
+    test_invlpg();
     test_fast_calls();
     guest_free(&g);
     return tap_done();

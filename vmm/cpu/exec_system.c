@@ -66,7 +66,13 @@ static void flush(struct interp *c)
 
 enum interp_status exec_invlpg(struct interp *c)
 {
+    uint64_t address = exec_address(c);
+
     TRY(privileged(c));
+    if (c->mode != 8)
+        c->invalidated = (uint32_t)(exec_segment(c, c->insn.segment)->base + address);
+    else
+        c->invalidated = address + (c->insn.segment >= SEG_FS ? exec_segment(c, c->insn.segment)->base : 0);
     flush(c);
     return INTERP_DONE;
 }

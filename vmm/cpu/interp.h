@@ -105,6 +105,7 @@ struct interp {
     bool     held;              // the last instruction loaded SS: no debug exception behind it
     uint32_t hits;              // B0 to B3 of what this step has accessed
     uint32_t pending;           // and of the one that loaded SS
+    uint64_t invalidated;       // linear address of the last INVLPG
     struct walk_cache walks;
     struct tlb *tlb;              // NULL: every translation is checked against the tables
     struct interp_decoded *cache; // by linear address

@@ -118,7 +118,6 @@ struct rec_cpu {
     uint32_t mode;
     bool     fpu;               // the guest's vector registers are in the processor
     uint64_t flushes;           // of the code cache, when it was last entered
-    uint64_t invlpg;            // the address of the last one
     uint32_t plain;             // REC_MODE_PLAIN: look for such a block next; or 0
     uint32_t pauses;            // PAUSE instructions
     bool     filling;           // it walks the guest's tables from within translated code

@@ -153,26 +153,10 @@ static void after_step(struct rec_cpu *cpu, const struct insn *insn)
         memory_loaded_cr3(cpu, value);
     } else if (insn->map == MAP_0F && insn->opcode == 0x01 && insn->memory &&
                (insn->modrm >> 3 & 7) == 7) { // INVLPG
-        memory_flush_page(cpu, cpu->invlpg);
+        memory_flush_page(cpu, cpu->vcpu->interp.invalidated);
     } else if (insn->map == MAP_38 && insn->opcode == 0x82) { // INVPCID
         memory_flush_all(cpu);
     }
-}
-
-/* The address INVLPG means, before it is executed. */
-static uint64_t invlpg_address(const struct cpu_state *s, const struct insn *i)
-{
-    uint64_t address = (uint64_t)(int64_t)i->disp;
-
-    if (i->base == INSN_RIP)
-        address += s->rip;
-    else if (i->base != INSN_NO_REG)
-        address += i->base == CPU_RSP ? s->rsp : s->gpr[i->base];
-    if (i->index != INSN_NO_REG)
-        address += s->gpr[i->index] << i->scale;
-    if (i->addrsize == 4)
-        address = (uint32_t)address;
-    return address + (i->segment == SEG_FS ? s->fs.base : i->segment == SEG_GS ? s->gs.base : 0);
 }
 
 /* One instruction by the interpreter. True: the vCPU has to do something. */
@@ -187,8 +171,6 @@ static bool step(struct rec_cpu *cpu)
     stop_written_after(cpu);
     switch (status) {
     case INTERP_DONE:
-        cpu->invlpg = interp->insn.map == MAP_0F && interp->insn.opcode == 0x01
-                          ? invlpg_address(&cpu->state, &interp->insn) : 0;
         after_step(cpu, &interp->insn);
         return false;
     case INTERP_AGAIN:
