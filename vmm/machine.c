@@ -117,6 +117,8 @@ static enum vmm_status build_devices(struct vm *vm)
     TRY(pvpanic_init(&vm->pvpanic, &vm->ports, vm->lock, vm->host));
     TRY(pm_init(&vm->pm, &vm->ports, vm->lock, &vm->clock, &vm->irqs, power_off, vm));
     TRY(pci_init(&vm->pci, &vm->ports, vm->lock, reset_control, vm));
+    if (vm->config.bios.size)
+        pci_begin_with_rom(&vm->pci);
     TRY(uart_init(&vm->uart[0], &vm->ports, vm->lock, &vm->clock, &vm->irqs, vm->host,
                   HOST_CONSOLE_COM1, 0x3f8, 4));
     TRY(uart_init(&vm->uart[1], &vm->ports, vm->lock, &vm->clock, &vm->irqs, vm->host,

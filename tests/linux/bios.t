@@ -28,6 +28,13 @@ done
 run "$work/half" --engine interpreter --debug-exit 0x501 --post-port 0x190 --verbose
 is "$status" 15 "a ROM of 64 KiB"
 is "$(grep -c post: "$work/log")" 0 "codes of another port than the one asked for are not shown"
+# A real one: without a disk it ends where it would boot. The machine then waits.
+for engine in interpreter recompiler; do
+    for rom in bios.bin bios-256k.bin; do
+        run "/usr/share/seabios/$rom" --engine $engine --memory 64M --verbose --timeout 3
+        has "$(cat "$work/log")" 'debug port: No bootable device' "$engine: SeaBIOS ($rom) finds nothing to boot"
+    done
+done
 for size in 61440 65537 16781312; do
     head -c $size /dev/zero >"$work/wrong"
     run "$work/wrong"

@@ -262,13 +262,12 @@ enum interp_status exec_verw(struct interp *c)
 
 enum interp_status exec_arpl(struct interp *c)
 {
-    uint64_t to, from;
-    struct access a;
+    uint64_t to, from, linear;
 
     if (!exec_protected(c))
         return exec_fault(c, EXCEPTION_UD);
-    if (c->insn.memory) // it has to be writable in any case
-        TRY(exec_access(c, c->insn.segment, exec_address(c), 2, ACCESS_WRITE, &a));
+    if (c->insn.memory) // the segment has to be writable in any case, its page only for a change
+        TRY(exec_linear(c, c->insn.segment, exec_address(c), 2, ACCESS_WRITE, &linear));
     TRY(exec_get(c, 0, &to));
     TRY(exec_get(c, 1, &from));
     if ((to & 3) < (from & 3))

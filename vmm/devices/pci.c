@@ -53,6 +53,8 @@ static void set(uint8_t *space, unsigned offset, uint32_t value, unsigned size)
         space[offset + i] = (uint8_t)(value >> (8 * i));
 }
 
+#define APMC_ENABLED (1u << 25) // PIIX4 (82371AB), DEVACTB
+
 static void identify(struct pci_function *function, const struct pci_identity *identity)
 {
     uint8_t *config = function->initial;
@@ -80,11 +82,21 @@ static void describe(struct pci *pci)
     /* PIIX3: routing of PIRQA to D; 0x80 is "not routed". */
     memset(&pci->function[1].writable[0x60], 0x8f, 4);
     memset(&pci->function[1].initial[0x60], 0x80, 4);
-    /* PIIX4: interrupt pin A on the SCI, PM base and its enable bit. */
+    /*
+     * PIIX4: interrupt pin A on the SCI, PM base and its enable bit. Device activity B says that SMIs are
+     * in use already: there is no system management mode, and firmware must not wait for one.
+     */
     set(pci->function[2].initial, 0x3c, PM_SCI | 0x0100, 2);
     set(pci->function[2].initial, 0x40, PM_BASE | 1, 4);
+    set(pci->function[2].initial, 0x58, APMC_ENABLED, 4);
     set(pci->function[2].initial, 0x80, 1, 1);
     set(pci->function[2].writable, 0x3c, 0xff, 1);
+}
+
+void pci_begin_with_rom(struct pci *pci)
+{
+    memset(&pci->function[0].initial[0x59], 0, 7);
+    memset(&pci->function[0].config[0x59], 0, 7);
 }
 
 static struct pci_function *addressed(struct pci *pci)

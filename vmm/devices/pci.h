@@ -39,4 +39,11 @@ enum vmm_status pci_init(struct pci *pci, struct port_bus *ports, struct host_mu
                          void (*reset_control)(void *context, uint8_t value),
                          void *context) VMM_MUST_CHECK;
 
+/*
+ * After pci_init(): the machine starts from a ROM, so the 440FX's PAM registers say at first that
+ * reads below 1 MiB are of the ROM. Firmware that finds it so copies all of itself to RAM there; the
+ * area is RAM in any case.
+ */
+void pci_begin_with_rom(struct pci *pci);
+
 #endif
