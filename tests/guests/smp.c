@@ -105,7 +105,7 @@ static uint32_t call(uint32_t n)
     uint32_t leaf = 0, ebx, ecx = 0, edx;
 
     __asm__ volatile("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(ecx), "=d"(edx) : : "memory"); // SDM volume 3, 8.1.3
-    return ((uint32_t (*)(void))function(n))();
+    return ((uint32_t (*)(void))(uintptr_t)function(n))();
 }
 
 static void call_written(void)
@@ -115,7 +115,7 @@ static void call_written(void)
         turn = 2 * n;
     }
     for (uint32_t before = 0, now = 0; now != CALLS; before = now) {
-        now = ((uint32_t (*)(void))function(0))();
+        now = ((uint32_t (*)(void))(uintptr_t)function(0))();
         backwards += now < before;
         last = now;
     }
@@ -132,9 +132,9 @@ static bool write_code(void)
         uint32_t count = 4, value = n;
 
         if (n % 3 == 0)
-            *(volatile uint32_t *)to = n;
+            *(volatile uint32_t *)(void *)to = n;
         else if (n % 3 == 1)
-            __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*(uint32_t *)to));
+            __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*(uint32_t *)(void *)to));
         else
             __asm__ volatile("rep movsb" : "+D"(to), "+c"(count), "=m"(code) : "S"(&value), "m"(value));
         turn = 2 * n - 1;
@@ -142,7 +142,7 @@ static bool write_code(void)
             return false;
     }
     for (uint32_t n = 0; n <= CALLS; n++)
-        *(volatile uint32_t *)(function(0) + 1) = n; // aligned
+        *(volatile uint32_t *)(void *)(function(0) + 1) = n; // aligned
     return wait_for(&last, CALLS) && backwards == 0;
 }
 
@@ -229,7 +229,7 @@ bool smp_good(void)
     grow(0, &own);
     if (!said(wait_for(&turn, 20000) && own && grew, "the TSC is one"))
         return false;
-    *(volatile uint32_t *)(function(0) + 1) = 0;
+    *(volatile uint32_t *)(void *)(function(0) + 1) = 0;
     turn = 0;
     work = 3;
     if (!said(write_code(), "code that another CPU writes"))
