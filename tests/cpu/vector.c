@@ -283,6 +283,7 @@ static void test_xsave(void)
     memset(g.ram + DATA, 0x5a, 1024);
     guest_write(&g, DATA + 512, 8, 0xf0);
     memset(g.state->xsave + XSAVE_XMM, 0x22, 256);
+    g.state->xsave[XSAVE_ST] = 1;
     g.state->gpr[CPU_RAX] = ~0ull;
     g.state->gpr[CPU_RDX] = ~0ull;
     ok(done(guest_step(&g, "48 0f ae 23")) && guest_read(&g, DATA + 512, 8) == 0xf3 &&
@@ -308,6 +309,9 @@ static void test_xsave(void)
     x87_set_word(g.state->xsave, XSAVE_MXCSR, 0x1f81);
     ok(done(guest_step(&g, "0f c7 23")) && guest_read(&g, DATA + 512, 8) == 3,
        "another MXCSR than the initial one makes SSE a component in use");
+    g.state->xsave[XSAVE_ST] = 0;
+    ok(done(guest_step(&g, "0f c7 23")) && guest_read(&g, DATA + 512, 8) == 2,
+       "an x87 FPU as FNINIT leaves it is in its initial state");
     guest_write(&g, DATA + 512, 8, 6);
     guest_write(&g, DATA + XSAVE_MXCSR, 4, 0x1fa0);
     ok(done(guest_step(&g, restore)) && g.state->xsave[XSAVE_BV] == 6 &&

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Chained translated code against the interpreter (--record, --replay): the test kernel's guests; and logs that are
-# wrong. replay.soak: Debian's kernel.
+# wrong. replay-boot.t: Debian's kernel.
 # timeout: 120
 . tests/tap.sh
 

@@ -23,11 +23,23 @@ static bool is_zero(const uint8_t *bytes, unsigned size)
     return !any;
 }
 
+/* FCW as FNINIT leaves it, and zeros up to MXCSR and in the registers. */
+static bool is_initial_x87(const uint8_t *image)
+{
+    uint64_t words;
+
+    memcpy(&words, image + XSAVE_FCW, sizeof words);
+    return words == FCW_INIT && is_zero(image + XSAVE_FIP, XSAVE_MXCSR - XSAVE_FIP) &&
+           is_zero(image + XSAVE_ST, 128);
+}
+
 uint64_t xstate_used(const uint8_t *image)
 {
     uint64_t bits;
 
     memcpy(&bits, image + XSAVE_BV, sizeof bits);
+    if ((bits & XSTATE_X87) && is_initial_x87(image))
+        bits &= ~XSTATE_X87;
     if ((bits & XSTATE_SSE) && is_zero(image + XSAVE_XMM, 256))
         bits &= ~XSTATE_SSE;
     if ((bits & XSTATE_AVX) && is_zero(image + XSAVE_YMMH, 256))

@@ -46,7 +46,7 @@
 uint64_t xstate_present(const struct interp *c);
 /*
  * Of these, those that a guest is shown as in use (XINUSE, SDM volume 1, 13.6): SSE's and AVX's only while not all
- * zero, whatever this process's own code has done to the registers meanwhile.
+ * zero, x87's while not as FNINIT leaves it, whatever this process's own code has done to the registers meanwhile.
  */
 uint64_t xstate_used(const uint8_t *image);
 /* The image, with the component in it, set up if it was in its initial state; it will change. */
