@@ -350,9 +350,10 @@ enum interp_status exec_mov_to_dr(struct interp *c)
     return INTERP_DONE;
 }
 
+/* Whether CR4.SMAP is set does not matter (SDM volume 2, CLAC). */
 static enum interp_status set_ac(struct interp *c, bool value)
 {
-    if (c->cpl || !(c->state->cr4 & CR4_SMAP))
+    if (c->cpl)
         return exec_fault(c, EXCEPTION_UD);
     c->state->rflags = value ? c->state->rflags | RFLAGS_AC : c->state->rflags & ~RFLAGS_AC;
     return INTERP_DONE;
