@@ -104,17 +104,21 @@ static void arena_setup(bool supervisor)
     }
 }
 
-/* What user code runs on changes under it: rights, presence, accessed and dirty bits, frames;
- * sometimes without INVLPG. */
-static void storm(void)
+/*
+ * What code runs on changes under it: rights, presence, accessed and dirty bits; sometimes without
+ * INVLPG. No page with its code becomes a supervisor's to write, who would do anything at all then.
+ */
+static void storm(bool supervisor)
 {
     unsigned i = any() & 15;
 
     if (i < 2)
         return;
     volatile uint64_t *entry = &table(6)[i];
-    uint64_t bits[] = {P, W, U, A, D, A | D, NX, P | W};
-    *entry ^= bits[any() & 7];
+    uint64_t bits[] = {P, W, U, A, D, A | D, NX, P | W}, change = bits[any() & 7];
+    if (supervisor && (*entry & 0xfffff000u) < FRAMES + 0x2000)
+        change &= ~(uint64_t)W;
+    *entry ^= change;
     if (any() & 1)
         __asm__ volatile("invlpg (%0)" : : "r"(ARENA + i * 4096) : "memory");
 }
@@ -173,7 +177,7 @@ static int event(void)
     if (f->vector != 1 || !run.step) { // a single step goes on where it is
         draw_registers(f);
         f->rip = ARENA + run.at[piece] - (f->cs == USER16 ? run.base : 0);
-        storm();
+        storm(f->cs == CS64);
     }
     run.begun = piece;
     return 1;
