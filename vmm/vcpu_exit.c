@@ -22,10 +22,7 @@
 
 static void debug_trap(struct vcpu *vcpu, uint32_t why)
 {
-    struct cpu_state *state = vcpu_change(vcpu, CPU_DR);
-
-    state->dr6 |= why;
-    state->dr7 &= ~(uint64_t)DR7_GD;
+    debug_report(vcpu_change(vcpu, CPU_DR), why);
     vcpu_exception(vcpu, DB, VCPU_NO_CODE);
 }
 

@@ -4,7 +4,9 @@
 #include "tests/unit/tap.h"
 #include "vmm/cpu/debug.h"
 
-#define DATA 0x15000u
+#define DATA    0x15000u
+#define IDT     0x16000u
+#define HANDLER 0x11000u
 #define BS   0x4000u
 #define BD   0x2000u
 
@@ -98,6 +100,12 @@ static void test_data(void)
     g.state->dr7 = ON(0, 3, 3) | ON(1, 1, 0);
     g.state->rflags |= RFLAGS_TF;
     ok(trapped(guest_step(&g, write), GUEST_CODE + 5, 3 | BS), "two of them and a single step");
+    g.state->dr7 = ON(0, 3, 3);
+    g.state->dr6 = 0xe;
+    g.state->rflags &= ~RFLAGS_TF;
+    ok(trapped(guest_step(&g, write), GUEST_CODE + 5, 1), "B0 to B3 tell of the last one alone");
+    g.state->dr6 |= BS | BD;
+    ok(trapped(guest_step(&g, write), GUEST_CODE + 5, 1 | BS | BD), "the others stay");
     begin(0);
     g.state->dr[0] = DATA + 4;
     g.state->dr7 = ON(0, 1, 3);
@@ -113,6 +121,18 @@ static void test_data(void)
     ok(guest_done(&g, guest_step(&g, "8e 15 00 50 01 00 40")) &&
            trapped(interp_step(&g.interp), GUEST_CODE + 7, 1),
        "MOV SS from it: behind the next instruction");
+    begin(0);
+    guest_write(&g, DATA, 2, 0x10);
+    g.state->idtr.base = IDT;
+    g.state->idtr.limit = 0xff;
+    guest_write(&g, IDT + 8, 8, 0x00018e0000080000 | (HANDLER & 0xffff));
+    guest_write(&g, HANDLER, 1, 0x90);
+    g.state->dr[0] = DATA;
+    g.state->dr7 = ON(0, 3, 1);
+    ok(guest_done(&g, guest_step(&g, "8e 15 00 50 01 00 f1")) &&
+           guest_done(&g, interp_step(&g.interp)) && g.state->rip == HANDLER &&
+           g.state->dr6 == 1 && guest_done(&g, interp_step(&g.interp)),
+       "and with INT1 there, in the one debug exception");
     begin(0);
     guest_paging(&g, PAGING_32);
     g.state->dr[0] = 0x200000;
@@ -169,6 +189,40 @@ static void test_single_step(void)
        "behind each repetition");
 }
 
+static void system_calls(unsigned cpl)
+{
+    guest_reset(&g, GUEST_LONG, cpl);
+    g.interp.held = false;
+    g.interp.pending = 0;
+    g.state->dr6 = 0;
+    g.state->efer |= EFER_SCE;
+    g.state->star = 0x0013000800000000;
+    g.state->lstar = GUEST_CODE + 0x100;
+    g.state->sfmask = 0;
+}
+
+static void test_system_calls(void)
+{
+    system_calls(3);
+    g.state->sfmask = RFLAGS_TF;
+    g.state->rflags |= RFLAGS_TF;
+    ok(guest_done(&g, guest_step(&g, "0f 05")) && g.state->rip == GUEST_CODE + 0x100,
+       "SYSCALL that masks TF: no trap in the system");
+    system_calls(3);
+    g.state->rflags |= RFLAGS_TF;
+    ok(trapped(guest_step(&g, "0f 05"), GUEST_CODE + 0x100, BS), "one that does not");
+    system_calls(0);
+    g.state->gpr[CPU_RCX] = GUEST_CODE + 0x10;
+    g.state->gpr[CPU_R11] = RFLAGS_TF | 2;
+    ok(trapped(guest_step(&g, "48 0f 07"), GUEST_CODE + 0x10, BS),
+       "SYSRET that sets TF: a trap at its target");
+    system_calls(0);
+    g.state->rflags |= RFLAGS_TF;
+    g.state->gpr[CPU_RCX] = GUEST_CODE + 0x10;
+    g.state->gpr[CPU_R11] = 2;
+    ok(guest_done(&g, guest_step(&g, "48 0f 07")), "one that clears it: none");
+}
+
 static void test_general_detect(void)
 {
     begin(0);
@@ -219,6 +273,7 @@ int main(void)
     test_data();
     test_ports();
     test_single_step();
+    test_system_calls();
     test_general_detect();
     test_alignment();
     guest_free(&g);

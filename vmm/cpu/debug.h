@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#define DR6_HITS 0x000fu // B0 to B3
 #define DR6_BD 0x2000u
 #define DR6_BS 0x4000u
 #define DR7_ON 0x00ffu // L0 to L3, G0 to G3
@@ -25,6 +26,16 @@
 static inline bool debug_watches(const struct cpu_state *s)
 {
     return (s->valid & CPU_DR) && (s->dr7 & DR7_ON);
+}
+
+/*
+ * DR6 and DR7 as a debug exception leaves them: B0 to B3 tell of this one alone, the others of DR6
+ * are never cleared (17.2.3); its handler begins with GD clear (17.2.4).
+ */
+static inline void debug_report(struct cpu_state *s, uint32_t why)
+{
+    s->dr6 = (s->dr6 & ~(uint64_t)DR6_HITS) | why;
+    s->dr7 &= ~(uint64_t)DR7_GD;
 }
 
 /* B0 to B3 of DR6: enabled breakpoints of these kinds that [at, at + size) meets. */

@@ -5,6 +5,7 @@
  * mode and through gates of 16, 32 and 64 bits. Task gates lead to exec_task.c.
  */
 #include "vmm/cpu/deliver.h"
+#include "vmm/cpu/debug.h"
 #include "vmm/cpu/exec.h"
 
 #include "vmm/cpu/gate.h"
@@ -309,9 +310,16 @@ enum interp_status exec_int3(struct interp *c)
     return software_interrupt(c, EXCEPTION_BP);
 }
 
+/* A debug exception: what MOV SS has held off comes with it, not after it. */
 enum interp_status exec_int1(struct interp *c)
 {
-    return software_interrupt(c, EXCEPTION_DB);
+    TRY(software_interrupt(c, EXCEPTION_DB));
+    if (c->pending) {
+        exec_change(c, CPU_DR);
+        debug_report(c->state, c->pending);
+        c->pending = 0;
+    }
+    return INTERP_DONE;
 }
 
 enum interp_status exec_into(struct interp *c)

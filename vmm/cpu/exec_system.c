@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Handlers: system instructions (SDM volume 2; volume 3, 2.8). */
+#include "vmm/cpu/debug.h"
 #include "vmm/cpu/xstate.h"
 
 #include "vmm/engine.h"
@@ -314,10 +315,9 @@ static enum interp_status debug_register(struct interp *c, unsigned *n)
     TRY(privileged(c));
     if (*n == 4 || *n == 5)
         *n += 2;
-    if (c->state->dr7 & 1u << 13) {
+    if (c->state->dr7 & DR7_GD) {
         exec_change(c, CPU_DR);
-        c->state->dr7 &= ~(1ull << 13);
-        c->state->dr6 |= 1u << 13;
+        debug_report(c->state, DR6_BD);
         return exec_fault(c, EXCEPTION_DB);
     }
     return INTERP_DONE;
@@ -413,6 +413,18 @@ static void set_flat(struct cpu_segment *s, unsigned selector, unsigned attr)
 #define FLAT_DATA   0xc93u
 #define FLAT_USER   0x060u
 
+/*
+ * Single stepping goes by TF as SYSCALL and SYSRET leave it, not as they find it: a mask with TF
+ * keeps the trap off the system's entry, and the one after SYSRET is at its target.
+ */
+static enum interp_status step_by_result(struct interp *c)
+{
+    c->software = true;
+    if (c->state->rflags & RFLAGS_TF)
+        c->hits |= DR6_BS;
+    return INTERP_DONE;
+}
+
 enum interp_status exec_syscall(struct interp *c)
 {
     struct cpu_state *s = c->state;
@@ -435,7 +447,7 @@ enum interp_status exec_syscall(struct interp *c)
         c->next_rip = (uint32_t)s->star;
         s->rflags &= ~(RFLAGS_VM | RFLAGS_IF | RFLAGS_RF);
     }
-    return INTERP_DONE;
+    return step_by_result(c);
 }
 
 enum interp_status exec_sysret(struct interp *c)
@@ -459,7 +471,7 @@ enum interp_status exec_sysret(struct interp *c)
         s->rflags = (s->gpr[CPU_R11] & 0x3f7fd7 & ~keep) | RFLAGS_1;
     else
         s->rflags |= RFLAGS_IF;
-    return INTERP_DONE;
+    return step_by_result(c);
 }
 
 enum interp_status exec_sysenter(struct interp *c)

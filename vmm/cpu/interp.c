@@ -224,12 +224,10 @@ static enum interp_status fetch(struct interp *c)
     return INTERP_DONE;
 }
 
-/* #DB; its handler begins with GD clear (SDM volume 3, 17.2.4). */
 static enum interp_status debug_exception(struct interp *c, uint32_t why)
 {
     exec_change(c, CPU_DR);
-    c->state->dr6 |= why;
-    c->state->dr7 &= ~(uint64_t)DR7_GD;
+    debug_report(c->state, why);
     return exec_fault(c, EXCEPTION_DB);
 }
 

@@ -100,10 +100,10 @@ struct interp {
     bool     shadow;            // the instruction holds interrupts off for one more
     bool     switched;          // tasks: a fault is the new one's
     bool     task_trap;         // the new task's TSS asks for a debug trap
-    bool     software;          // INT n, INT3, INTO, INT1 went to its handler: no single-step trap
+    bool     software;          // no single-step trap by the TF that the instruction found
     bool     watch;             // breakpoints are enabled
     bool     held;              // the last instruction loaded SS: no debug exception behind it
-    uint32_t hits;              // B0 to B3 of what this step has accessed
+    uint32_t hits;              // B0 to B3 of what this step has accessed; BS, if it says so itself
     uint32_t pending;           // and of the one that loaded SS
     uint64_t invalidated;       // linear address of the last INVLPG
     struct walk_cache walks;

@@ -51,7 +51,7 @@ uint64_t rec_sysret(struct rec_cpu *cpu)
     struct cpu_state *s = &cpu->state;
     unsigned selector = (unsigned)(s->star >> 48) | 3;
 
-    if (!(s->efer & EFER_SCE) || !canonical(s->gpr[CPU_RCX]))
+    if (!(s->efer & EFER_SCE) || !canonical(s->gpr[CPU_RCX]) || (s->gpr[CPU_R11] & RFLAGS_TF))
         return rec_give_up(cpu);
     set_flat(&s->cs, selector + 16, FLAT_CODE | FLAT_USER);
     set_flat(&s->ss, selector + 8, FLAT_DATA | FLAT_USER);
