@@ -4,6 +4,7 @@
 #   tools/guest.sh kernel                        Debian's cloud kernel: build/guest/bzImage
 #   tools/guest.sh kernel amd64|686-pae          its full kernel, or that for i386: build/guest/bzImage-amd64, ...
 #   tools/guest.sh vmlinux 686-pae               the same kernel as ELF, decompressed: build/guest/vmlinux-686-pae
+#   tools/guest.sh xen                           Debian's Xen hypervisor: build/guest/xen
 #   tools/guest.sh initrd                        busybox and the agent: build/guest/initrd
 #   tools/guest.sh initrd 686-pae                busybox for i386, without the agent: build/guest/initrd-686-pae
 #   tools/guest.sh debian                        a minimal Debian with systemd, by debootstrap: build/guest/initrd-debian
@@ -114,6 +115,18 @@ vmlinux()
     tail -c +$((setup + $(number_at "$image" $((0x248))) + 1)) "$image" | head -c $length | xz -dc >"$out.new" ||
         die "the kernel in $image is not compressed with xz"
     mv "$out.new" "$out"
+}
+
+xen()
+{
+    local package
+    [ -s "$guest/xen" ] && return
+    package=$(depends_on xen-system-amd64 amd64 | grep '^xen-hypervisor' | head -n 1)
+    [ -n "$package" ] || die "apt knows no package xen-system-amd64; run 'apt-get update' (as root) first"
+    echo "guest: Debian's Xen, package $package"
+    unpack "$package"
+    gzip -dc "$to"/boot/xen-*.gz >"$guest/xen.new"
+    mv "$guest/xen.new" "$guest/xen"
 }
 
 # The list for mkcpio that every initrd begins with: base_list BUSYBOX KERNEL
@@ -309,7 +322,7 @@ mkdir -p $guest
 what=${1:-}
 [ $# -gt 0 ] && shift
 case $what in
-kernel | vmlinux | initrd | stress | debian) "$what" "$@" ;;
+kernel | vmlinux | xen | initrd | stress | debian) "$what" "$@" ;;
 command) command_archive "$@" ;;
 name) name_archive "$@" ;;
 first) first_archive "$@" ;;

@@ -194,17 +194,27 @@ static enum vmm_status install_firmware(struct vm *vm, uint64_t *rsdp)
 
 static bool load_kernel(struct vm *vm)
 {
-    const struct boot_module initrd = {
-        .data = vm->config.initrd.data, .size = vm->config.initrd.size,
-    };
+    struct boot_module modules[1 + VM_MODULES_MAX] = {0};
     struct boot_request request = {
         .image = vm->config.kernel.data,
         .size = vm->config.kernel.size,
         .name = vm->config.kernel_name,
         .command_line = vm->config.command_line,
-        .modules = &initrd,
-        .module_count = vm->config.initrd.size ? 1 : 0,
+        .modules = modules,
     };
+
+    if (vm->config.initrd.size)
+        modules[request.module_count++] = (struct boot_module){
+            .data = vm->config.initrd.data, .size = vm->config.initrd.size,
+        };
+    for (unsigned i = 0; i < vm->config.module_count; i++) {
+        const struct vm_module *m = &vm->config.modules[i];
+
+        modules[request.module_count++] = (struct boot_module){
+            .data = m->image.data, .size = m->image.size, .name = m->name,
+            .command_line = m->command_line,
+        };
+    }
 
     if (install_firmware(vm, &request.rsdp) != VMM_OK) {
         vm_log(vm, "boot: the firmware tables do not fit");

@@ -30,14 +30,25 @@ struct vm_image {
     size_t size;
 };
 
+#define VM_MODULES_MAX 8u
+
+/* What a Multiboot or PVH kernel gets beside itself. */
+struct vm_module {
+    struct vm_image image;
+    const char *name;         // before the command line in Multiboot 1; may be NULL
+    const char *command_line; // may be NULL
+};
+
 struct vm_config {
     uint64_t memory;          // bytes
     unsigned vcpus;           // 1 .. VM_VCPUS_MAX
     struct vm_image kernel;   // bzImage or ELF; size 0: none, with `bios`
     struct vm_image bios;     // a ROM (vmm/devices/rom.h) to start from instead; size 0: none
     struct vm_image initrd;   // or the first module; size 0: none
+    struct vm_module modules[VM_MODULES_MAX]; // further ones
+    unsigned module_count;
     /*
-     * Kernel and initrd are needed from here on, or until the next time no more; by vm_create() and
+     * Kernel, initrd and modules are needed from here on, or until the next time no more; by vm_create() and
      * at each reset. False: they are not to be had again, said in the log. NULL: always there.
      */
     bool (*images)(struct host *host, bool needed);

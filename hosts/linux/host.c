@@ -194,6 +194,8 @@ bool host_init(struct host *host, int input)
     memset(host, 0, sizeof(*host));
     host->terminal.keeper = -1;
     host->memory.fd = host->trace.fd = host->kernel.fd = host->initrd.fd = host->record.fd = -1;
+    for (unsigned i = 0; i < VM_MODULES_MAX; i++)
+        host->modules[i].fd = -1;
     host->deadline = host->armed = HOST_FOREVER;
     host->cpus = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? (unsigned)CPU_COUNT(&cpus) : 1;
     signal(SIGPIPE, SIG_IGN);
@@ -218,10 +220,13 @@ unsigned host_files(const struct host *host, int fd[HOST_FILES])
                        host->record.fd};
     unsigned n = 0;
 
-    _Static_assert(sizeof(all) / sizeof(all[0]) <= HOST_FILES, "room for all");
+    _Static_assert(sizeof(all) / sizeof(all[0]) + VM_MODULES_MAX <= HOST_FILES, "room for all");
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i] >= 0)
             fd[n++] = all[i];
+    for (unsigned i = 0; i < VM_MODULES_MAX; i++)
+        if (host->modules[i].fd >= 0)
+            fd[n++] = host->modules[i].fd;
     return n;
 }
 
@@ -236,11 +241,19 @@ static bool recall(struct host *host, struct image *image, const char *what)
 
 bool host_images(struct host *host, bool needed)
 {
-    if (needed)
-        return recall(host, &host->kernel, "kernel") && recall(host, &host->initrd, "initrd");
+    bool had = true;
+
+    if (needed) {
+        had = recall(host, &host->kernel, "kernel") && recall(host, &host->initrd, "initrd");
+        for (unsigned i = 0; had && i < VM_MODULES_MAX; i++)
+            had = recall(host, &host->modules[i], "module");
+        return had;
+    }
     image_forget(&host->kernel);
     image_forget(&host->initrd);
-    return true;
+    for (unsigned i = 0; i < VM_MODULES_MAX; i++)
+        image_forget(&host->modules[i]);
+    return had;
 }
 
 /* The user is tired of waiting. */

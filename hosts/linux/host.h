@@ -35,6 +35,7 @@ struct host {
     struct vm *vm;                // from vm_create() on
     struct guest_memory memory;
     struct image kernel, initrd;  // size 0: none
+    struct image modules[VM_MODULES_MAX];
     unsigned cpus;                // that this process may use
     uint64_t tsc_khz;             // ticks are the TSC's; 0: nanoseconds. Set before vm_create()
     /* Makes guest RAM appear to the guest; NULL: the engine needs none. */
@@ -95,7 +96,7 @@ void host_finish(struct host *host);
 void host_release(struct host *host);
 
 /* The files that it needs, but for output and log: sets fd[] and returns how many. */
-#define HOST_FILES 12u
+#define HOST_FILES (12u + VM_MODULES_MAX)
 unsigned host_files(const struct host *host, int fd[HOST_FILES]);
 
 /* A line for the log in the manner of printf. */

@@ -26,6 +26,8 @@ const char options_run_usage[] =
     "  --kernel FILE      what is booted: bzImage, or ELF by Multiboot 1, Multiboot 2 or PVH\n"
     "  --bios FILE        a ROM of 64 KiB to 16 MiB instead of a kernel, from its reset vector\n"
     "  --initrd FILE      its initial RAM disk, or the first module\n"
+    "  --module 'FILE WORDS'  a further module with its command line, for Multiboot and PVH;\n"
+    "                     up to 8\n"
     "  --append STRING    its command line, such as 'console=ttyS0'\n"
     "  --exec 'COMMAND'   run COMMAND in the guest, print its output, exit with its status, or\n"
     "                     with 125 and a message if it was not run to its end. --initrd must\n"
@@ -159,17 +161,25 @@ static bool set_trace(struct options *options, const char *name, const char *val
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
-    OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE, OPTION_RECORD, OPTION_REPLAY,
+    OPTION_MODULE, OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE, OPTION_RECORD, OPTION_REPLAY,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_LOCKSTEP, OPTION_TEST_DEVICE, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--bios", "--post-port", "--exec", "--trace", "--record",
+    "--debug-exit", "--on-reset", "--timeout", "--module", "--bios", "--post-port", "--exec", "--trace", "--record",
     "--replay", "--hpet",
     "--stats", "--verbose", "--no-sandbox", "--lockstep", "--test-device", "--help",
 };
+
+static bool add_module(struct options *options, const char *name, const char *value)
+{
+    if (options->module_count == VM_MODULES_MAX)
+        return fail(options, "%s is there more than %u times", name, VM_MODULES_MAX);
+    options->modules[options->module_count++] = value;
+    return true;
+}
 
 /* value: NULL for those that have none. */
 static bool set_option(struct options *options, enum option option, const char *value)
@@ -179,6 +189,7 @@ static bool set_option(struct options *options, enum option option, const char *
     switch (option) {
     case OPTION_KERNEL:     options->kernel = value; return true;
     case OPTION_INITRD:     options->initrd = value; return true;
+    case OPTION_MODULE:     return add_module(options, name, value);
     case OPTION_APPEND:     options->append = value; return true;
     case OPTION_MEMORY:     return set_memory(options, name, value);
     case OPTION_CPUS:
@@ -219,7 +230,7 @@ static bool parse_one(struct options *options, int argc, char *const *argv, int 
         option++;
     if (option == OPTION_COUNT)
         return fail(options, "graft run has no option '%.64s'", word);
-    if (options->given & 1u << option)
+    if ((options->given & 1u << option) && option != OPTION_MODULE)
         return fail(options, "%s is there twice", option_names[option]);
     options->given |= 1u << option;
     if (option >= OPTION_HPET) {
@@ -242,8 +253,8 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
             return false;
     if (options->command == COMMAND_RUN && !options->kernel && !options->bios)
         return fail(options, "--kernel is missing: which kernel shall be booted?");
-    if (options->bios && (options->kernel || options->initrd || options->append))
-        return fail(options, "--bios stands without --kernel, --initrd and --append");
+    if (options->bios && (options->kernel || options->initrd || options->module_count || options->append))
+        return fail(options, "--bios stands without --kernel, --initrd, --module and --append");
     if (options->exec && (options->bios || !options->initrd))
         return fail(options, "--exec wants an --initrd: Graft's own, whose init runs the command");
     if (options->record && options->replay)

@@ -3,10 +3,13 @@
  * The command line of `graft`.
  *
  * Both `--name VALUE` and `--name=VALUE`. Texts point into argv. An unknown option, a value out of
- * its range and an option given twice are errors: a misspelt limit must not become no limit.
+ * its range and
+ * an option given twice (but --module) are errors: a misspelt limit must not become no limit.
  */
 #ifndef HOSTS_LINUX_OPTIONS_H
 #define HOSTS_LINUX_OPTIONS_H
+
+#include "vmm/vm.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +22,8 @@ struct options {
     const char *kernel;       // NULL: bios is there
     const char *bios;         // NULL: kernel is there
     const char *initrd;       // NULL: none
+    const char *modules[VM_MODULES_MAX]; // a path each, and words behind a space
+    unsigned module_count;
     const char *append;       // NULL: no command line
     const char *exec;         // NULL: no command for the guest's init
     uint64_t memory;          // bytes, a multiple of 4 KiB

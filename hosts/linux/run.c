@@ -35,6 +35,7 @@ struct run {
     struct host host;
     struct command command; // --exec
     struct vm_config config;
+    char *module_paths[VM_MODULES_MAX]; // NULL: none; free
     struct run_vcpu vcpu[VM_VCPUS_MAX];
     /* All vCPUs and the main thread meet here twice: before the filter, and behind it. */
     pthread_barrier_t gate;
@@ -61,15 +62,48 @@ static bool load_rom(struct run *run)
     return false;
 }
 
+/* What the guest is told of the path: its last part, as one word. */
+static const char *kernel_name(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return *name && !strchr(name, ' ') ? name : "kernel";
+}
+
+/* The n-th --module: a path, and a command line behind the first space. */
+static bool load_module(struct run *run, unsigned n)
+{
+    const char *option = run->options->modules[n];
+    size_t length = strcspn(option, " ");
+    struct vm_module *m = &run->config.modules[n];
+    char *path = run->module_paths[n] = strndup(option, length);
+
+    if (!path) {
+        snprintf(run->error, sizeof(run->error), "no memory for --module %s", option);
+        return false;
+    }
+    if (!image_load(path, &run->host.modules[n], run->error, sizeof(run->error)))
+        return false;
+    m->image = run->host.modules[n].copy;
+    m->name = kernel_name(path);
+    m->command_line = option[length] ? option + length + 1 : NULL;
+    run->config.module_count = n + 1;
+    return true;
+}
+
 static bool load_images(struct run *run)
 {
     const struct options *o = run->options;
     struct host *host = &run->host;
+    bool loaded;
 
     if (o->bios)
         return load_rom(run);
-    if (image_load(o->kernel, &host->kernel, run->error, sizeof(run->error)) &&
-        (!o->initrd || image_load(o->initrd, &host->initrd, run->error, sizeof(run->error))))
+    loaded = image_load(o->kernel, &host->kernel, run->error, sizeof(run->error)) &&
+             (!o->initrd || image_load(o->initrd, &host->initrd, run->error, sizeof(run->error)));
+    for (unsigned i = 0; loaded && i < o->module_count; i++)
+        loaded = load_module(run, i);
+    if (loaded)
         return true;
     host_log(host, run->error);
     return false;
@@ -86,14 +120,6 @@ static bool make_command(struct run *run)
     run->host.output.take = command_take;
     run->host.output.take_context = &run->command;
     return true;
-}
-
-/* What the guest is told of the path: its last part, as one word. */
-static const char *kernel_name(const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-
-    return *name && !strchr(name, ' ') ? name : "kernel";
 }
 
 static void trace_line(struct host *host, const char *line)
@@ -381,6 +407,8 @@ int run_machine(const struct options *options, const struct engine_kind *engine)
         status = attend(run);
         if (!run->host.stuck) {
             host_release(&run->host);
+            for (unsigned i = 0; i < VM_MODULES_MAX; i++)
+                free(run->module_paths[i]);
             free(run);
         }
     }

@@ -13,7 +13,7 @@ static struct boot boot;
 static struct memory memory;
 static struct image image;
 static const uint8_t initrd[5000] = { 0x1f, 0x8b };
-static const struct boot_module module = { initrd, sizeof(initrd), "first" };
+static const struct boot_module module = { initrd, sizeof(initrd), "archive", "first" };
 
 static enum vmm_status load(const char *command_line, size_t modules)
 {
@@ -129,7 +129,8 @@ static void multiboot(void)
     is_u64(guest32(&memory, info + 20), 1, "one module");
     is_u64(guest32(&memory, guest32(&memory, guest32(&memory, info + 24))) & 0xffff, 0x8b1f,
            "with its contents");
-    ok(guest_is(guest32(&memory, guest32(&memory, info + 24) + 8), "first"), "and its text");
+    ok(guest_is(guest32(&memory, guest32(&memory, info + 24) + 8), "archive first"),
+       "and its name and text");
     is_u64(guest32(&memory, guest32(&memory, info + 48)), 20, "map entries of 20 bytes");
     image_multiboot_elf(&image, true);
     is_u64(load(NULL, 0), VMM_OK, "Multiboot 1, ELF64, loads");

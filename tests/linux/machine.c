@@ -140,6 +140,7 @@ static void other_ends(void)
     guest.header[0] = 0;
     is_u64((uint64_t)play(text, sizeof(text), ""), 1, "no kernel: status 1");
     is_u64((uint64_t)play(text, sizeof(text), "--initrd=/nowhere"), 1, "no initrd");
+    is_u64((uint64_t)play(text, sizeof(text), "--module=/nowhere"), 1, "no module");
 }
 
 /* MOV dword [address], value */

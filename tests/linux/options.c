@@ -69,6 +69,16 @@ static void bios(void)
     refuses("graft run --bios b --post-port 0", "1 to 65535");
 }
 
+static void modules(void)
+{
+    ok(parse("graft run --kernel k --module a --initrd i --module=b"), "modules");
+    ok(options.module_count == 2 && !strcmp(options.modules[0], "a") && !strcmp(options.modules[1], "b"), "in their order");
+    refuses("graft run --bios b --module a", "without --kernel");
+    ok(parse("graft run --kernel k --module 1 --module 2 --module 3 --module 4 --module 5 --module 6 --module 7 --module 8"), "eight");
+    refuses("graft run --kernel k --module 1 --module 2 --module 3 --module 4 --module 5 --module 6 --module 7 --module 8 --module 9",
+            "more than 8 times");
+}
+
 static void command(void)
 {
     ok(parse("graft run --kernel k --trace exits,msr:f:g") && options.trace == (TRACE_EXITS | TRACE_MSR), "a trace");
@@ -122,6 +132,7 @@ int main(void)
     defaults();
     all();
     bios();
+    modules();
     command();
     commands();
     wrong();

@@ -26,6 +26,7 @@
 struct boot_module {
     const uint8_t *data;
     size_t         size;
+    const char    *name;         // what Multiboot 1 puts before its command line; may be NULL
     const char    *command_line; // may be NULL
 };
 

@@ -161,12 +161,12 @@ static enum vmm_status put_text(struct boot *boot, const char *text, uint32_t *a
 }
 
 /*
- * The kernel's name comes first, as with other loaders: kernels take the first word for it. Without
- * a name it is the bare command line.
+ * The name of the kernel or module comes first, as with other loaders: kernels take the first word
+ * for it. Without a name it is the bare command line.
  */
-static enum vmm_status put_command_line(struct boot *boot, uint32_t *at)
+static enum vmm_status put_command_line(struct boot *boot, const char *name, const char *line,
+                                        uint32_t *at)
 {
-    const char *name = boot->request->name, *line = boot_text(boot->request->command_line);
     size_t size = name != NULL ? strlen(name) + 1 : 0, rest = strlen(line) + 1;
     uint64_t where;
 
@@ -195,7 +195,7 @@ static enum vmm_status put_modules(struct boot *boot, struct mb_info *info)
 
         list[i] = (struct mb_module){ (uint32_t)at, (uint32_t)(at + m->size), 0, 0 };
         if (status == VMM_OK)
-            status = put_text(boot, m->command_line, &list[i].string);
+            status = put_command_line(boot, m->name, boot_text(m->command_line), &list[i].string);
         if (status != VMM_OK)
             return status;
     }
@@ -223,7 +223,8 @@ static enum vmm_status put_info(struct boot *boot, uint32_t *at)
     multiboot_memory_sizes(boot->memory, &info.mem_lower, &info.mem_upper);
     status = put_modules(boot, &info);
     if (status == VMM_OK)
-        status = put_command_line(boot, &info.cmdline);
+        status = put_command_line(boot, boot->request->name, boot_text(boot->request->command_line),
+                                  &info.cmdline);
     if (status == VMM_OK)
         status = put_text(boot, MULTIBOOT_LOADER_NAME, &info.boot_loader_name);
     if (status == VMM_OK)
