@@ -46,7 +46,7 @@ static bool one(const struct image *image, unsigned *loaded)
 {
     uint8_t *copy = malloc(image->size != 0 ? image->size
                                             : 1); // exact, so that a read beyond is seen
-    const struct boot_module module = { image->bytes, 100, "m" };
+    const struct boot_module module = { .data = image->bytes, .size = 100, .command_line = "m" };
     struct boot_request request = { .image = copy, .size = image->size, .command_line = "c" };
     enum vmm_status status;
 

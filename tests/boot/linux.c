@@ -38,7 +38,7 @@ static bool read_kernel(void)
 
 static enum vmm_status load(const uint8_t *image, size_t bytes, size_t initrd)
 {
-    const struct boot_module module = { kernel, initrd, NULL }; // any bytes will do
+    const struct boot_module module = { .data = kernel, .size = initrd }; // any bytes will do
     const struct boot_request request = {
         .image = image,
         .size = bytes,
