@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Supervisor code of 64 bits at the edges: branches to addresses that are not canonical, the end of the lower half, SMAP, CR8. */
+/* Supervisor code of 64 bits at the edges: branches to addresses that are not canonical, the end of the lower half, SMAP, CR8, SYSRET with TF. */
 #include "guest.h"
 #include "long.h"
 
@@ -203,6 +203,17 @@ static void cr8(void)
     failed += frame()->r[11] != 5;
 }
 
+static void steps(void)
+{
+    wrmsr(0xc0000081, (uint64_t)(USER32 & ~3) << 48 | (uint64_t)CS32 << 32);
+    for (unsigned times = 0; times < 3; times++) {
+        RUN(CODE, 2, 0, 0xb9, 0x00, 0x01, 0x00, 0x02, 0x49, 0x89, 0xc3, 0x48, 0x0f, 0x07);
+        is("SYSRET to a supervisor's page", 14, CODE + 0x100, STACK);
+        RUN(CODE, 0x102, 0, 0xb9, 0x00, 0x01, 0x00, 0x02, 0x49, 0x89, 0xc3, 0x48, 0x0f, 0x07);
+        is("SYSRET that sets TF: a trap at its target", 1, CODE + 0x100, STACK);
+    }
+}
+
 void test_wide(void)
 {
     long_setup();
@@ -223,6 +234,7 @@ void test_wide(void)
     pcids();
     smap();
     cr8();
+    steps();
     figure("checks", passed);
     figure("failed", failed);
     if (failed)
