@@ -127,9 +127,10 @@ static const char *compare(const struct lockstep *l, const struct rec_cpu *cpu, 
     }
     *step = n < l->step_count ? n : near;
     done = near == LOCKSTEP_STEPS ? 0 : near + 1;
-    if (n == l->step_count && (near != LOCKSTEP_STEPS || l->first == s->rip) && cpu->exit == REC_EXIT_INTERPRET &&
+    if (n == l->step_count && (near != LOCKSTEP_STEPS || l->first == s->rip) &&
+        (cpu->exit == REC_EXIT_INTERPRET || cpu->exit == REC_EXIT_POLL) &&
         is_string(done < l->step_count ? &l->step[done].insn : &l->interp.insn))
-        return NULL; // left in the middle of its repetitions
+        return NULL; // left in the middle of its repetitions, for a page's sake or something that waits
     if (n == l->step_count) {
         if (near == LOCKSTEP_STEPS && (l->stopped || (cpu->exit == REC_EXIT_LOOKUP && !is_canonical(s->rip))))
             return NULL; // the fault of a branch out of canonical addresses is the target's here
