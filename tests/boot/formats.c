@@ -233,6 +233,10 @@ int main(void)
 
     support_memory(&memory, 64 * MIB, 24 * MIB);
     is_u64(firmware_install(&memory, &firmware, &rsdp), VMM_OK, "firmware tables");
+    is_u64(guest32(&memory, 4 * 0x15), 0xf000ff00, "INT 15h goes to the service that declines");
+    is_u64(guest64(&memory, 0xfff00), 0x5d01064e80e58955, "by the carry flag");
+    is_u64(guest32(&memory, (guest32(&memory, 4 * 0x12) & 0xffff) + 0xf0000), 0xcf027fb8, "INT 12h: 639 KiB");
+    ok(guest32(&memory, 4 * 0x0f) == 0xf000ff30 && guest32(&memory, 4 * 0x77) == 0xf000ff40, "the PICs' interrupts");
     linux_64();
     linux_variants();
     multiboot();

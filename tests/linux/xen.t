@@ -21,13 +21,13 @@ END
 tools/guest.sh first "$tap_temporary/archive" "$tap_temporary/first"
 cat build/guest/initrd "$tap_temporary/archive" >"$tap_temporary/initrd"
 
-# xen CPUS: Xen asks a BIOS for nothing with 'no-real-mode'; the first word of its command line is its name.
+# xen CPUS: the first word of its command line is its name.
 xen()
 {
     local status=0
     timeout 120 "$graft" run --engine recompiler --memory 1G --cpus "$1" --on-reset end --timeout 100 --kernel build/guest/xen \
         --initrd build/guest/bzImage --module "$tap_temporary/initrd" --stats \
-        --append "xen com1=115200,8n1 console=com1 no-real-mode dom0_mem=400M -- earlyprintk=xen,keep console=hvc0" \
+        --append "xen com1=115200,8n1 console=com1 dom0_mem=400M -- earlyprintk=xen,keep console=hvc0" \
         >"$tap_temporary/console" 2>"$tap_temporary/err" </dev/null || status=$?
     console=$(tr -d '\r' <"$tap_temporary/console")
     return $status

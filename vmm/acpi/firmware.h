@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a BIOS leaves in memory for an operating system: ACPI tables, MP table, SMBIOS, BIOS data.
+ * What a BIOS leaves in memory for an operating system: ACPI tables, MP table, SMBIOS, BIOS data,
+ * and services in real mode that decline.
  *
  * firmware_install() writes it all into guest RAM before the kernel is loaded; the area is reserved
  * in the E820 map. Identity strings are VirtualBox's, since guests and their tools key on them.
  *
+ *   0x00000  real mode's interrupt vectors
  *   0x00400  BIOS data area: serial ports, base memory, extended BIOS data area
  *   0x9fc00  extended BIOS data area
  *   0xe0000  ACPI tables
  *   0xf0000  root pointer, MP table, SMBIOS
+ *   0xfff00  services: INT 11h and 12h answer, the PICs' interrupts are ended, all else is declined
  *   0xffff0  a reset vector that resets the machine through the 8042
  */
 #ifndef VMM_ACPI_FIRMWARE_H
