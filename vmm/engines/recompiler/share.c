@@ -9,11 +9,6 @@
 #define OPEN  12u         // groups that may still grow
 #define BIT(n) (1u << (n))
 
-static unsigned class_of(const struct unit *u, unsigned n)
-{
-    return operand_kinds[opcode_rows[u->insn.op].operand[n]].class;
-}
-
 /* Registers that a copied instruction writes to besides its operands. */
 static uint32_t implicit(const struct insn *i)
 {
@@ -47,7 +42,7 @@ uint32_t share_written(const struct unit *u)
     default:        return ~0u;
     }
     for (unsigned n = 0; n < 4; n++)
-        switch (class_of(u, n)) {
+        switch (unit_operand_class(u, n)) {
         case OC_REG:    set |= BIT(i->reg & 15); break;
         case OC_RM:     set |= i->memory ? 0 : BIT(i->rm & 15); break;
         case OC_OPREG:  set |= BIT(i->rm & 15); break;
@@ -56,7 +51,7 @@ uint32_t share_written(const struct unit *u)
         default:        break;
         }
     /* A source in modrm.reg is only read: MOV, and operations on a destination in modrm.rm. */
-    if (class_of(u, 1) == OC_REG && class_of(u, 0) == OC_RM && i->map <= MAP_0F &&
+    if (unit_operand_class(u, 1) == OC_REG && unit_operand_class(u, 0) == OC_RM && i->map <= MAP_0F &&
         !(i->map == MAP_1 && (i->opcode == 0x86 || i->opcode == 0x87)) &&
         !(i->map == MAP_0F && (i->opcode == 0xc0 || i->opcode == 0xc1)))
         set &= ~BIT(i->reg & 15) | (i->memory ? 0 : BIT(i->rm & 15));

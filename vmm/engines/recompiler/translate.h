@@ -50,6 +50,12 @@ struct unit {
     int32_t delta;        // by what the stack pointer has moved since the block's beginning
 };
 
+/* OC_* of operand n. */
+static inline unsigned unit_operand_class(const struct unit *u, unsigned n)
+{
+    return operand_kinds[opcode_rows[u->insn.op].operand[n]].class;
+}
+
 /* A memory operand of the guest's. */
 struct ea {
     uint8_t base, index;  // guest registers, INSN_RIP or INSN_NO_REG
@@ -118,6 +124,9 @@ enum block_flags translate_flags_wanted(struct translation *t, int32_t offset);
  */
 unsigned translate_poll_at(struct translation *t, int32_t offset);
 
+/* class.c: with its effects known */
+enum insn_class insn_class_of(const struct translation *t, const struct unit *u);
+
 /* flags.c */
 void flags_save(struct translation *t);           // host's to memory; both then
 void flags_restore(struct translation *t);
@@ -151,9 +160,11 @@ void operand_note_trap(struct translation *t, const struct unit *u);
 /* Makes a checked operand one that does not use R14. */
 struct rm operand_free_r14(struct translation *t, struct rm rm);
 
-/* copy.c */
+/* form.c */
 /* Can this form be copied? */
 bool copy_can(const struct unit *u);
+
+/* copy.c */
 void copy_emit(struct translation *t, const struct unit *u);
 /* BT and its like on a bit string in memory, the bit's number in a register. */
 bool copy_can_bit(const struct translation *t, const struct unit *u);
