@@ -72,6 +72,7 @@ static void linux_64(void)
            0x83, "which map 0 to 0");
     is_u64(guest64(&memory, state.gdtr.base + 0x10), 0x00af9b000000ffff, "GDT: code 0x10");
     is_u64(guest64(&memory, state.gdtr.base + 0x18), 0x00cf93000000ffff, "GDT: data 0x18");
+    is_u64(state.idtr.base | state.idtr.limit, 0x3ff, "IDTR: real mode's vectors");
 }
 
 static void linux_variants(void)

@@ -16,6 +16,9 @@
 #define PTE_TABLE 0x003ull // present, writable
 #define PTE_LARGE 0x083ull
 
+/* Loaders come from real mode: a kernel may go back there with its own vectors, without LIDT. */
+#define REAL_IVT_LIMIT 0x3ffu
+
 #define CR0_PE   0x1u
 #define CR0_ET   0x10u
 #define CR0_PG   0x80000000u
@@ -107,7 +110,7 @@ void entry_apply(const struct boot_entry *entry, struct cpu_state *state)
     state->tr = (struct cpu_segment){ SELECTOR_TASK, ATTR_TASK, 0x67, 0 };
     state->ldtr = (struct cpu_segment){ 0, ATTR_LDT, 0, 0 };
     state->gdtr = (struct cpu_segment){ 0, 0, GDT_ENTRIES * 8 - 1, entry->gdt };
-    state->idtr = (struct cpu_segment){ 0, 0, 0, 0 };
+    state->idtr = (struct cpu_segment){ 0, 0, REAL_IVT_LIMIT, 0 };
     state->cr0 = CR0_PE | CR0_ET | (paging ? CR0_PG : 0);
     state->cr2 = 0;
     state->cr3 = paging ? entry->cr3 : 0;
