@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The stack, branches, the ends of blocks, and the code behind them. */
+/* Branches, the ends of blocks, and the code behind them. */
 #include "vmm/engines/recompiler/translate.h"
 
 #define JMP_RM OP32(0xff) // /4
@@ -7,123 +7,11 @@
 #define MOVZX8 ((struct op){.map = 1, .byte = 0xb6, .byte_regs = true})
 #define LINE   64u
 
-static unsigned word(const struct translation *t)
-{
-    return t->code_size;
-}
-
-static struct op sized(const struct translation *t, unsigned byte)
-{
-    return (struct op){.byte = (uint8_t)byte, .w = t->code_size == 8};
-}
-
-void flow_add_sp(struct translation *t, int32_t n)
-{
-    emit_op(t->e, sized(t, 0x8d), R13, rm_mem(R13, n)); // lea
-}
-
-static struct ea stack_ea(int32_t disp)
-{
-    return (struct ea){.base = CPU_RSP, .index = INSN_NO_REG, .disp = disp};
-}
-
-/* Checks a push; what it returns does not use R14. */
-struct rm flow_push_slot(struct translation *t, const struct unit *u)
-{
-    return operand_free_r14(t, operand_check(t, u, stack_ea(-(int32_t)word(t)), word(t),
-                                             REC_ACCESS_WRITE));
-}
-
-struct rm flow_pop_slot(struct translation *t, const struct unit *u)
-{
-    return operand_check(t, u, stack_ea(0), word(t), 0);
-}
-
-/* A register or memory operand of word size into R14. */
-static void load_operand(struct translation *t, const struct unit *u)
-{
-    const struct insn *i = &u->insn;
-    struct rm rm;
-
-    if (i->memory) {
-        rm = operand_check(t, u, operand_ea(t, u), word(t), 0);
-        operand_note_trap(t, u);
-        emit_op(t->e, sized(t, 0x8b), R14, rm);
-        return;
-    }
-    emit_op(t->e, sized(t, 0x8b), R14, in_memory(i->rm) ? gpr_slot(i->rm) : rm_reg(host_reg(i->rm)));
-}
-
-void flow_push(struct translation *t, const struct unit *u)
-{
-    const struct insn *i = &u->insn;
-    struct emit *e = t->e;
-    struct rm slot;
-
-    if (!operand_is_checked(u))
-        flags_give_up(t, u->live_before);
-    if (i->opcode == 0xff && i->memory) {
-        load_operand(t, u);
-        emit_store(e, rm_mem(RSP, AT(value)), R14);
-        slot = flow_push_slot(t, u);
-        emit_load(e, R14, rm_mem(RSP, AT(value)));
-        operand_note_trap(t, u);
-        emit_op(e, sized(t, 0x89), R14, slot);
-    } else if (i->opcode == 0x68 || i->opcode == 0x6a) {
-        slot = flow_push_slot(t, u);
-        operand_note_trap(t, u);
-        emit_op_imm(e, sized(t, 0xc7), 0, slot, (uint32_t)i->imm, 4);
-    } else {
-        unsigned from = in_memory(i->rm) ? R14 : host_reg(i->rm);
-
-        slot = flow_push_slot(t, u);
-        if (from == R14)
-            emit_load(e, R14, gpr_slot(i->rm));
-        operand_note_trap(t, u);
-        emit_op(e, sized(t, 0x89), from, slot);
-    }
-    flow_add_sp(t, -(int32_t)word(t));
-}
-
-void flow_pop(struct translation *t, const struct unit *u)
-{
-    struct emit *e = t->e;
-    unsigned guest = u->insn.rm, to = in_memory(guest) ? R14 : host_reg(guest);
-    struct rm slot;
-
-    if (!operand_is_checked(u))
-        flags_give_up(t, u->live_before);
-    slot = operand_check(t, u, stack_ea(0), word(t), 0);
-    operand_note_trap(t, u);
-    if (guest == CPU_RSP) {
-        emit_op(e, sized(t, 0x8b), R13, slot);
-        return;
-    }
-    emit_op(e, sized(t, 0x8b), to, slot);
-    if (to == R14)
-        emit_store(e, gpr_slot(guest), R14);
-    flow_add_sp(t, (int32_t)word(t));
-}
-
-void flow_leave(struct translation *t, const struct unit *u)
-{
-    struct ea ea = {.base = CPU_RBP, .index = INSN_NO_REG, .narrow = t->code_size == 4};
-    struct rm slot;
-
-    flags_give_up(t, u->live_before);
-    slot = operand_check(t, u, ea, word(t), 0);
-    emit_op(t->e, sized(t, 0x8b), R14, slot);
-    emit_op(t->e, sized(t, 0x8d), R13, rm_mem(RBP, (int32_t)word(t)));
-    emit_op(t->e, sized(t, 0x8b), RBP, rm_reg(R14));
-}
-
-/* --- Where to go on --- */
-
 /* The address `offset` bytes from the page's into R14. */
 static void linear_address(struct translation *t, int32_t offset)
 {
     emit_load(t->e, R14, rm_mem(RSP, AT(page)));
-    emit_op(t->e, sized(t, 0x8d), R14, rm_mem(R14, offset));
+    emit_op(t->e, word_op(t, 0x8d), R14, rm_mem(R14, offset));
 }
 
 /* To the linear address in R14, by the jump table. Flags are in memory. */
@@ -242,12 +130,12 @@ void flow_jcc(struct translation *t, const struct unit *u)
 
 static void call(struct translation *t, const struct unit *u)
 {
-    struct rm slot = flow_push_slot(t, u);
+    struct rm slot = stack_push_slot(t, u);
 
     linear_address(t, u->offset + u->insn.length);
     operand_note_trap(t, u);
-    emit_op(t->e, sized(t, 0x89), R14, slot);
-    flow_add_sp(t, -(int32_t)word(t));
+    emit_op(t->e, word_op(t, 0x89), R14, slot);
+    stack_add(t, -(int32_t)word_size(t));
 }
 
 /* Out, by a stub that finds behind the call which offset in the page that is about. */
@@ -282,21 +170,21 @@ void flow_end(struct translation *t, const struct unit *u)
         struct rm slot;
 
         flags_give_up(t, u->live_before);
-        slot = operand_check(t, u, stack_ea(0), word(t), 0);
+        slot = stack_pop_slot(t, u);
         operand_note_trap(t, u);
-        emit_op(e, sized(t, 0x8b), R14, slot);
-        flow_add_sp(t, (int32_t)(word(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
+        emit_op(e, word_op(t, 0x8b), R14, slot);
+        stack_add(t, (int32_t)(word_size(t) + (u->insn.opcode == 0xc2 ? (u->insn.imm & 0xffff) : 0)));
         jump_anywhere(t, u);
         break;
     }
     case INSN_JMP_INDIRECT:
         flags_give_up(t, u->live_before);
-        load_operand(t, u);
+        operand_load_word(t, u);
         jump_anywhere(t, u);
         break;
     case INSN_CALL_INDIRECT:
         flags_give_up(t, u->live_before);
-        load_operand(t, u);
+        operand_load_word(t, u);
         emit_store(e, rm_mem(RSP, AT(value)), R14);
         call(t, u);
         emit_load(e, R14, rm_mem(RSP, AT(value)));

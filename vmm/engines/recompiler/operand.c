@@ -265,3 +265,17 @@ struct rm operand_free_r14(struct translation *t, struct rm rm)
     emit_lea(t->e, R15, rm);
     return rm_mem(R15, 0);
 }
+
+void operand_load_word(struct translation *t, const struct unit *u)
+{
+    const struct insn *i = &u->insn;
+    struct rm rm;
+
+    if (i->memory) {
+        rm = operand_check(t, u, operand_ea(t, u), word_size(t), 0);
+        operand_note_trap(t, u);
+        emit_op(t->e, word_op(t, 0x8b), R14, rm);
+        return;
+    }
+    emit_op(t->e, word_op(t, 0x8b), R14, in_memory(i->rm) ? gpr_slot(i->rm) : rm_reg(host_reg(i->rm)));
+}

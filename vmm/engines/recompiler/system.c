@@ -57,7 +57,7 @@ static void pushf(struct translation *t, const struct unit *u)
 
     flags_to_memory(t);
     flags_give_up(t, u->live_before);
-    slot = flow_push_slot(t, u);
+    slot = stack_push_slot(t, u);
     emit_op(e, MOVZX8, R14, rm_mem(RSP, AT(flags)));         // OF
     emit_op_imm(e, SHIFT32, 4, rm_reg(R14), 2, 1);
     emit_op(e, (struct op){.byte = 0x0a}, R14, rm_mem(RSP, AT(interrupts)));
@@ -66,7 +66,7 @@ static void pushf(struct translation *t, const struct unit *u)
     emit_op(e, OR32, R14, rm_mem(RSP, AT(state.rflags)));
     operand_note_trap(t, u);
     emit_op(e, (struct op){.byte = 0x89, .w = t->code_size == 8}, R14, slot);
-    flow_add_sp(t, -(int32_t)t->code_size);
+    stack_add(t, -(int32_t)t->code_size);
 }
 
 static void popf(struct translation *t, const struct unit *u)
@@ -75,7 +75,7 @@ static void popf(struct translation *t, const struct unit *u)
     struct rm slot;
 
     flags_give_up(t, FLAG_ALL); // the interpreter may need them
-    slot = flow_pop_slot(t, u);
+    slot = stack_pop_slot(t, u);
     operand_note_trap(t, u);
     emit_op(e, OP32(0x8b), R14, slot);
     emit_op(e, OP32(0x8b), R15, rm_reg(R14));
@@ -97,7 +97,7 @@ static void popf(struct translation *t, const struct unit *u)
     emit_op_imm(e, SHIFT32, 5, rm_reg(R14), 2, 1);
     emit_op_imm(e, OP32(0x83), 4, rm_reg(R14), 1, 1); // OF
     emit_op(e, MOV8, R14, rm_mem(RSP, AT(flags)));
-    flow_add_sp(t, (int32_t)t->code_size);
+    stack_add(t, (int32_t)t->code_size);
     t->flags = FLAGS_SAVED;
 }
 

@@ -221,9 +221,9 @@ static void emit_unit(struct translation *t, const struct unit *u)
         break;
     case INSN_BIT:   copy_bit(t, u); break;
     case INSN_COPY:  copy_emit(t, u); break;
-    case INSN_PUSH:  flow_push(t, u); break;
-    case INSN_POP:   flow_pop(t, u); break;
-    case INSN_LEAVE: flow_leave(t, u); break;
+    case INSN_PUSH:  stack_push(t, u); break;
+    case INSN_POP:   stack_pop(t, u); break;
+    case INSN_LEAVE: stack_leave(t, u); break;
     case INSN_JCC:   flow_jcc(t, u); break;
     default:         flow_end(t, u); break;
     }

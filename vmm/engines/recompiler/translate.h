@@ -116,6 +116,17 @@ struct translation {
     struct block_trap trap[2 * BLOCK_INSNS];
 };
 
+/* What the guest's code has for a word, in bytes; an operation on one. */
+static inline unsigned word_size(const struct translation *t)
+{
+    return t->code_size;
+}
+
+static inline struct op word_op(const struct translation *t, unsigned byte)
+{
+    return (struct op){.byte = (uint8_t)byte, .w = t->code_size == 8};
+}
+
 /* translate.c */
 enum block_flags translate_flags_wanted(struct translation *t, int32_t offset);
 /*
@@ -157,6 +168,8 @@ void operand_address(struct translation *t, struct ea ea);
  * Where no such page is known, addresses that are not canonical pass it.
  */
 void operand_note_trap(struct translation *t, const struct unit *u);
+/* A register or memory operand of a word into R14. */
+void operand_load_word(struct translation *t, const struct unit *u);
 /* Makes a checked operand one that does not use R14. */
 struct rm operand_free_r14(struct translation *t, struct rm rm);
 
@@ -200,19 +213,22 @@ rec_helper rec_invlpg;
 rec_helper rec_xsave; // argument: 1 if what is in its initial state need not be written
 rec_helper rec_xrstor;
 
+/* stack.c */
+void stack_push(struct translation *t, const struct unit *u);
+void stack_pop(struct translation *t, const struct unit *u);
+void stack_leave(struct translation *t, const struct unit *u);
+/* The checked places where a push stores and a pop loads; the former does not use R14. */
+struct rm stack_push_slot(struct translation *t, const struct unit *u);
+struct rm stack_pop_slot(struct translation *t, const struct unit *u);
+/* To the stack pointer; keeps the flags. */
+void stack_add(struct translation *t, int32_t n);
+
 /* flow.c */
-void flow_push(struct translation *t, const struct unit *u);
-void flow_pop(struct translation *t, const struct unit *u);
-void flow_leave(struct translation *t, const struct unit *u);
 void flow_jcc(struct translation *t, const struct unit *u);
 void flow_end(struct translation *t, const struct unit *u);   // a class that ends a block
 void flow_interpret(struct translation *t, unsigned offset);  // leave for the interpreter
 void flow_table(struct translation *t, int32_t offset);        // to a place by the jump table
 void flow_jump(struct translation *t, int32_t offset, int32_t from); // to a known place, from `from`
-/* The checked places where a push stores and a pop loads; the former does not use R14. */
-struct rm flow_push_slot(struct translation *t, const struct unit *u);
-struct rm flow_pop_slot(struct translation *t, const struct unit *u);
-void flow_add_sp(struct translation *t, int32_t n);
 void flow_cold(struct translation *t);
 
 #endif
