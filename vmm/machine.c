@@ -4,6 +4,8 @@
 
 #include "vmm/acpi/firmware.h"
 
+#include <stdatomic.h>
+
 #define IOAPIC_ID 0u  // identifiers of IOAPICs and local APICs do not meet on a bus any more
 
 static void pic_output(void *context, bool level)
@@ -22,6 +24,22 @@ static void power_off(void *context)
 static void reset_wire(void *context)
 {
     vm_reset(context);
+}
+
+#define A20 (1ull << 20)
+
+/* The gate is at the processors: devices reach all of RAM. */
+static void a20_gate(void *context, bool open)
+{
+    struct vm *vm = context;
+
+    if (vm->record && !vm->record->replays && !open) {
+        vm_log(vm, "a recording does not know the A20 gate, which the guest has closed: the machine ends");
+        vm_finish(vm, VM_END_ENGINE, 0, 0);
+    }
+    atomic_store(&vm->masked, open ? 0 : A20);
+    for (unsigned i = 0; i < vm->config.vcpus; i++)
+        vcpu_signal(&vm->vcpu[i], VCPU_A20);
 }
 
 static void reset_control(void *context, uint8_t value)
@@ -107,6 +125,7 @@ static enum vmm_status build_devices(struct vm *vm)
     TRY(pit_init(&vm->pit, &vm->ports, vm->lock, &vm->clock, &vm->irqs));
     TRY(rtc_init(&vm->rtc, &vm->ports, vm->lock, &vm->clock, &vm->irqs, &vm->memory));
     TRY(i8042_init(&vm->kbc, &vm->ports, vm->lock, &vm->irqs, reset_wire, vm));
+    vm->kbc.gate = a20_gate;
     vm->board.kbc = &vm->kbc;
     vm->board.reset = reset_wire;
     vm->board.debug_exit = debug_exit;

@@ -74,6 +74,7 @@ struct vm {
     _Atomic uint32_t reset_wanted;
     _Atomic uint32_t parked;
     _Atomic uint32_t generation;
+    _Atomic uint64_t masked; // of addresses, by the A20 gate: struct walk's, for each vCPU to take
 
     _Atomic uint32_t ending;        // somebody has set `end`
     _Atomic uint32_t ended;         // `end` can be read

@@ -246,12 +246,25 @@ static void look(struct vcpu *vcpu)
     vcpu->stuck = idle;
 }
 
+void vcpu_take_a20(struct vcpu *vcpu)
+{
+    struct interp *interp = vcpu_interp(vcpu);
+    uint64_t masked = atomic_load(&vcpu->vm->masked);
+
+    if (!vcpu->ops->masks_a20 || interp->walk.masked == masked)
+        return;
+    interp_mask(interp, masked);
+    vcpu->ops->invalidate(vcpu->engine, vcpu->id);
+}
+
 /* Takes what other threads have left. False: the machine has ended. */
 static bool absorb(struct vcpu *vcpu)
 {
     uint32_t generation = atomic_load(&vcpu->vm->generation);
     uint32_t bits = atomic_exchange(&vcpu->pending, 0);
 
+    if (bits & VCPU_A20)
+        vcpu_take_a20(vcpu);
     if ((bits & VCPU_STOP) && !vm_park(vcpu->vm, vcpu))
         return false;
     if (atomic_load(&vcpu->vm->generation) != generation)

@@ -25,6 +25,7 @@ struct vm;
 #define VCPU_SIPI      0x08u
 #define VCPU_STOP      0x10u // the machine ends, or is reset: look at it
 #define VCPU_LOOK      0x20u // the watchdog asks whether the guest makes progress
+#define VCPU_A20       0x40u // the machine's A20 gate has changed
 
 /* A guest must not be able to fill the log, which all share. */
 #define VCPU_REPORTS_MAX 16u
@@ -94,6 +95,8 @@ void vcpu_advance(struct vcpu *vcpu, uint64_t rip);
 void vcpu_report(struct vcpu *vcpu, const char *why);
 
 void vcpu_signal(struct vcpu *vcpu, uint32_t bits);
+/* Makes the machine's A20 gate its own, by its own thread. Engines in hardware have none. */
+void vcpu_take_a20(struct vcpu *vcpu);
 
 /* The groups are in vcpu->state on return; the second also marks them changed. */
 static inline struct cpu_state *vcpu_need(struct vcpu *vcpu, uint32_t groups)

@@ -63,6 +63,7 @@ void vcpu_power_on(struct vcpu *vcpu)
 
     s->valid = CPU_ALL;
     s->dirty = CPU_ALL;
+    vcpu_take_a20(vcpu);
     reset_registers(vcpu);
     s->star = s->lstar = s->cstar = s->sfmask = s->kernel_gs_base = 0;
     s->sysenter_cs = s->sysenter_esp = s->sysenter_eip = 0;

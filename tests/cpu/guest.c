@@ -275,7 +275,7 @@ enum walk_status guest_walk(struct guest *g, uint64_t linear, uint32_t access,
                             struct walk_result *result)
 {
     const struct cpu_state *s = g->state;
-    struct walk w = {ram, g, s->cr0, s->cr3, s->cr4, s->efer, s->rflags, 40};
+    struct walk w = {ram, g, s->cr0, s->cr3, s->cr4, s->efer, s->rflags, 40, 0};
 
     return walk(&w, linear, access, result);
 }

@@ -49,6 +49,8 @@ flat:
     cmpl $0x4d4f5254, 0xffff0000 + mark
     jne bad
     POST(0x21)
+    call a20
+    POST(0x22)
     movl $0x6000, RAM + 0x104           /* the TSS: ESP0, SS0 */
     movl $0x10, RAM + 0x108
     mov $0x30, %ax
@@ -80,6 +82,72 @@ end:
     mov $0x501, %dx
     out %al, %dx
     hlt
+
+/*
+ * The A20 gate, by port 92h and by the keyboard controller, for data, code and page tables, before
+ * and behind a translation. LOW and HIGH are apart by bit 20; the 4 MiB page at 0 maps itself, the
+ * page at 4 MiB maps HIGH's.
+ */
+#define LOW   0x88f0
+#define HIGH  0x1088f0
+#define ALIAS 0x4008f0
+a20:
+    movl $0xc3402404, LOW               /* add $0x24, %al; inc %eax; ret */
+    movl $0xc3404804, HIGH              /* add $0x48, %al; ... */
+    mov $LOW, %edi
+    mov $HIGH, %ebx
+    call through
+    movl $0x83, 0x9000
+    movl $0xa003, 0x9004
+    movl $HIGH - 0x8f0 + 3, 0xa000
+    movl $0x9000, %eax
+    mov %eax, %cr3
+    mov %cr4, %eax
+    or $0x10, %eax
+    mov %eax, %cr4
+    mov %cr0, %eax
+    or $0x80000000, %eax
+    mov %eax, %cr0
+    call through
+    mov $ALIAS, %ebx
+    call through
+    mov %cr0, %eax
+    and $0x7fffffff, %eax
+    mov %eax, %cr0
+    ret
+through:
+    mov $0x49, %ecx                     /* open: HIGH's code */
+    call look
+    mov $0, %al
+    out %al, $0x92
+    mov $0x25, %ecx                     /* masked: LOW's */
+    call look
+    movb $0x12, 1(%ebx)                 /* LOW is written to */
+    mov $0x13, %ecx
+    call look
+    mov $2, %al
+    out %al, $0x92
+    cmpb $0x12, 1(%edi)
+    jne bad
+    movb $0x24, 1(%edi)
+    mov $0x49, %ecx
+    call look
+    mov $0xdd, %al
+    out %al, $0x64
+    mov $0x25, %ecx
+    call look
+    mov $0xdf, %al
+    out %al, $0x64
+    mov $0x49, %ecx
+look:                                   /* the code at EBX says ECX, its bytes say so too */
+    xor %eax, %eax
+    call *%ebx
+    cmp %ecx, %eax
+    jne bad
+    dec %eax
+    cmp %al, 1(%ebx)
+    jne bad
+    ret
 
     .balign 8
 mark:

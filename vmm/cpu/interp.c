@@ -76,6 +76,14 @@ void interp_give_tlb(struct interp *interp, struct tlb *tlb)
     tlb_flush(tlb);
 }
 
+void interp_mask(struct interp *interp, uint64_t masked)
+{
+    interp->walk.masked = masked;
+    walk_forget(&interp->walks);
+    if (interp->tlb)
+        tlb_flush(interp->tlb);
+}
+
 /* What a step's translations depend on; whoever changed it, the TLB is void then. */
 static inline void set_paging(struct interp *c)
 {

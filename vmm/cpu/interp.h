@@ -128,6 +128,8 @@ void interp_give_cache(struct interp *interp, struct interp_decoded *cache, uint
  * guest goes past the interpreter. Others must not give one.
  */
 void interp_give_tlb(struct interp *interp, struct tlb *tlb);
+/* From now on these lines of physical addresses stay 0 (walk.h). The vCPU's thread. */
+void interp_mask(struct interp *interp, uint64_t masked);
 
 /* Execute the instruction at CS:RIP. */
 enum interp_status interp_step(struct interp *interp) INTERP_MUST_CHECK;

@@ -136,7 +136,7 @@ pass(const struct walk *w, struct format f, uint64_t linear, uint32_t access,
         unsigned shift = 12u + f.bits * level;
         bool rights = !(f.levels == 3 && level == 2), large, last;
         uint64_t index = linear >> shift & (rights ? (1u << f.bits) - 1 : 3);
-        uint64_t gpa = table + index * f.entry, entry, bits = PTE_A;
+        uint64_t gpa = (table + index * f.entry) & ~w->masked, entry, bits = PTE_A;
         const uint8_t *where = w->ram(w->arg, gpa, f.entry, false);
 
         entry = where ? atomic_load_guest(where, f.entry) : f.entry == 4 ? 0xffffffffu : ~0ull;
@@ -166,7 +166,7 @@ pass(const struct walk *w, struct format f, uint64_t linear, uint32_t access,
             note->entry[f.levels - 1 - level] = entry;
         }
         if (last) {
-            result->gpa = page_address(w, f, entry, linear, shift);
+            result->gpa = page_address(w, f, entry, linear, shift) & ~w->masked;
             result->page_bits = (uint8_t)shift;
             result->global = (entry & PTE_G) && (w->cr4 & CR4_PGE);
             if (note)
@@ -184,7 +184,7 @@ static enum walk_status walk_noted(const struct walk *w, uint64_t linear, uint32
     bool again;
 
     if (!(w->cr0 & CR0_PG)) {
-        result->gpa = linear;
+        result->gpa = linear & ~w->masked;
         result->page_bits = 12;
         result->global = false;
         return WALK_OK;
@@ -247,6 +247,12 @@ static void complete(struct walk_cached *line)
         line->where[i] = line->where[i - 1];
         line->entry[i] = line->entry[i - 1];
     }
+}
+
+void walk_forget(struct walk_cache *cache)
+{
+    for (unsigned i = 0; i < WALK_CACHE; i++)
+        cache->line[i].levels = 0;
 }
 
 enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear,

@@ -10,8 +10,8 @@
  *
  * walk_cached() gives what walk() would: it remembers where the entries of earlier walks are on the
  * host and what they were, and repeats the result only if every entry still is the same. It relies
- * on guest RAM not moving on the host; so nothing ever has to be flushed. A cache belongs to one
- * vCPU's thread.
+ * on guest RAM not moving on the host; so nothing ever has to be flushed, but by who changes
+ * `masked`. A cache belongs to one vCPU's thread.
  */
 #ifndef VMM_CPU_WALK_H
 #define VMM_CPU_WALK_H
@@ -46,6 +46,7 @@ struct walk {
     void *arg;
     uint64_t cr0, cr3, cr4, efer, rflags;
     unsigned physical_bits;
+    uint64_t masked; // lines of physical addresses that stay 0: bit 20 while A20 is masked, or none
 };
 
 struct walk_result {
@@ -75,6 +76,7 @@ struct walk_cache {
     struct walk_cached line[WALK_CACHE];
 };
 
+void walk_forget(struct walk_cache *cache);
 enum walk_status walk_cached(const struct walk *w, struct walk_cache *cache, uint64_t linear,
                              uint32_t access, struct walk_result *result)
     __attribute__((warn_unused_result));

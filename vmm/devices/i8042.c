@@ -226,9 +226,18 @@ static void mouse_command(struct i8042_port *port, uint8_t byte)
     }
 }
 
+static void set_output_port(struct i8042 *kbc, uint8_t value)
+{
+    bool changes = (value ^ kbc->output_port) & OUTPUT_A20;
+
+    kbc->output_port = value;
+    if (changes && kbc->gate)
+        kbc->gate(kbc->context, value & OUTPUT_A20);
+}
+
 static void write_output_port(struct i8042 *kbc, uint8_t value)
 {
-    kbc->output_port = value;
+    set_output_port(kbc, value);
     if (!(value & OUTPUT_RESET))
         kbc->reset(kbc->context);
 }
@@ -346,7 +355,7 @@ static uint64_t status_read(void *device, uint64_t offset, unsigned size)
 
 void i8042_set_a20(struct i8042 *kbc, bool on)
 {
-    kbc->output_port = (uint8_t)((kbc->output_port & ~OUTPUT_A20) | (on ? OUTPUT_A20 : 0));
+    set_output_port(kbc, (uint8_t)((kbc->output_port & ~OUTPUT_A20) | (on ? OUTPUT_A20 : 0)));
 }
 
 bool i8042_a20(const struct i8042 *kbc)
@@ -361,6 +370,8 @@ static void reset(void *device)
     set_defaults(&kbc->port[KEYBOARD]);
     set_defaults(&kbc->port[MOUSE]);
     update_irq(kbc);
+    if (kbc->gate)
+        kbc->gate(kbc->context, kbc->output_port & OUTPUT_A20);
 }
 
 static enum vmm_status loaded(void *device)
@@ -371,6 +382,8 @@ static enum vmm_status loaded(void *device)
         if (kbc->port[i].count > I8042_QUEUE || kbc->port[i].first >= I8042_QUEUE)
             return VMM_BAD_IMAGE;
     update_irq(kbc);
+    if (kbc->gate)
+        kbc->gate(kbc->context, kbc->output_port & OUTPUT_A20);
     return VMM_OK;
 }
 

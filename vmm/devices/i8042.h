@@ -3,9 +3,8 @@
  * The 8042 keyboard controller with a keyboard and a PS/2 mouse attached (IBM PS/2 Technical
  * Reference, keyboard and auxiliary device controller). Under the machine lock.
  *
- * Keyboard and mouse answer their commands; nobody types yet. The A20 gate is a bit that is kept
- * and read back: memory always wraps at its true size, as in every machine whose firmware has
- * enabled A20.
+ * Keyboard and mouse answer their commands; nobody types yet. The A20 gate, open at power-on, is a
+ * bit of the output port, which port 92h has as well; the machine is told when it changes.
  */
 #ifndef VMM_DEVICES_I8042_H
 #define VMM_DEVICES_I8042_H
@@ -40,6 +39,7 @@ struct i8042 {
     struct bus_range data_range, command_range;
     struct irq_line irq[2];
     void (*reset)(void *context);
+    void (*gate)(void *context, bool open); // A20 has changed; NULL: nobody asks
     void *context;
 };
 

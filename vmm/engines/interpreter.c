@@ -149,6 +149,7 @@ const struct engine_ops engine_interpreter = {
     .name          = "interpreter",
     .xcr0          = SOFTWARE_XCR0,
     .tsc_aux       = true,
+    .masks_a20     = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
     .cpuid         = software_cpuid,
     .features      = software_features,

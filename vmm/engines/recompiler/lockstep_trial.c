@@ -162,6 +162,8 @@ void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
     l->image_count = 1;
     if (!l->interp.state)
         interp_init(&l->interp, &l->state, &trial, l, cpu->vcpu->interp.physical_bits);
+    if (l->interp.walk.masked != cpu->walk.masked)
+        interp_mask(&l->interp, cpu->walk.masked);
     while (l->step_count < LOCKSTEP_STEPS && !l->stopped) {
         uint64_t from = l->state.rip;
 

@@ -16,13 +16,21 @@ static struct cpu_state *recompiler_state(struct engine *engine, unsigned vcpu)
 
 static void recompiler_invalidate(struct engine *engine, unsigned vcpu)
 {
-    memory_flush_all(engine->cpu[vcpu]);
+    struct rec_cpu *cpu = engine->cpu[vcpu];
+    uint64_t masked = vcpu_interp(cpu->vcpu)->walk.masked;
+
+    if (cpu->walk.masked != masked) {
+        cpu->walk.masked = masked;
+        walk_forget(&cpu->walks);
+    }
+    memory_flush_all(cpu);
 }
 
 const struct engine_ops engine_recompiler = {
     .name          = "recompiler",
     .xcr0          = SOFTWARE_XCR0,
     .tsc_aux       = true,
+    .masks_a20     = true,
     .live_vectors  = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
     .cpuid         = software_cpuid,
