@@ -18,7 +18,7 @@ if grep -q "the recompiler needs" "$log"; then
     exit
 fi
 
-for test in ports memory events; do
+for test in ports memory events wide; do
     "$graft" run --engine recompiler --lockstep --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 --append "test=$test" \
         >/dev/null 2>"$log" </dev/null
     is $? 1 "test=$test: no block differs, and the guest is content"

@@ -7,12 +7,11 @@
 
 #define PAGE 4096ull
 
-/* Would a walk now come to another page, or mark an entry? The marks are taken back. */
-static bool is_stale(struct lockstep *l, uint64_t linear, bool write, uint64_t host, uint64_t rflags)
+/* Does a walk now lead to a page, and without marking an entry? Marks are taken back. */
+static bool leads(struct lockstep *l, uint64_t linear, uint32_t access, uint64_t rflags,
+                  uint64_t *gpa)
 {
-    const struct rec_cpu *cpu = l->cpu;
-    uint32_t access = (cpu->mode & REC_MODE_USER ? WALK_USER : 0) | (write ? WALK_WRITE : 0);
-    struct walk now = cpu->walk;
+    struct walk now = l->cpu->walk;
     struct walk_result result;
     bool same;
 
@@ -20,12 +19,23 @@ static bool is_stale(struct lockstep *l, uint64_t linear, bool write, uint64_t h
     now.arg = l;
     now.rflags = rflags;
     l->write_count = 0;
-    same = walk(&now, linear, access, &result) == WALK_OK &&
-           (uint64_t)(uintptr_t)memory_pointer(&cpu->engine->vm->memory, result.gpa, PAGE) == host;
+    if (l->cpu->mode & REC_MODE_USER)
+        access |= WALK_USER;
+    same = walk(&now, linear, access, &result) == WALK_OK;
     for (unsigned i = 0; i < l->write_count; i++)
         same = same && memcmp(l->write[i].host, l->write[i].before, l->write[i].size) == 0;
     lockstep_undo(l);
-    return !same;
+    *gpa = same ? result.gpa : 0;
+    return same;
+}
+
+static bool is_stale(struct lockstep *l, uint64_t linear, bool write, uint64_t host, uint64_t rflags)
+{
+    struct memory *memory = &l->cpu->engine->vm->memory;
+    uint64_t gpa;
+
+    return !leads(l, linear, write ? WALK_WRITE : 0, rflags, &gpa) ||
+           (uint64_t)(uintptr_t)memory_pointer(memory, gpa, PAGE) != host;
 }
 
 static bool has_stale(struct lockstep *l, const struct view *view, uint64_t rflags)
@@ -48,14 +58,30 @@ static bool has_stale_stack(struct lockstep *l)
            is_stale(l, stack->low, true, stack->low + stack->addend, 0);
 }
 
+/* Where the trial fetched from. */
+static bool has_stale_code(struct lockstep *l)
+{
+    uint64_t last = 1, gpa; // no page's
+
+    for (unsigned i = 0; i < l->step_count; i++) {
+        uint64_t linear = l->state.cs.base + l->step[i].rip;
+        uint64_t page = (l->interp.mode == 8 ? linear : (uint32_t)linear) & ~(PAGE - 1);
+
+        if (page != last && !leads(l, page, WALK_FETCH, 0, &gpa))
+            return true;
+        last = page;
+    }
+    return false;
+}
+
 bool lockstep_is_explained(struct lockstep *l)
 {
     struct rec_cpu *cpu = l->cpu;
     bool user = cpu->mode & REC_MODE_USER;
+    bool data = user ? has_stale(l, cpu->view, 0)
+                     : has_stale(l, cpu->kernel, 0) || has_stale(l, cpu->kernel_ac, RFLAGS_AC);
 
-    if (!has_stale_stack(l) && !(user ? has_stale(l, cpu->view, 0)
-                                      : has_stale(l, cpu->kernel, 0) ||
-                                            has_stale(l, cpu->kernel_ac, RFLAGS_AC)))
+    if (!data && !has_stale_stack(l) && !has_stale_code(l))
         return false;
     memory_flush_all(cpu);
     l->stale++;
