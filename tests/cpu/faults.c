@@ -159,6 +159,11 @@ static void test_segments(void)
     g.state->ds.limit = 0xffffffff;
     ok(fault(guest_step(&g, "89 03"), EXCEPTION_GP, 0), "a write to a read-only segment");
     ok(fault(guest_step(&g, "2e 89 03"), EXCEPTION_GP, 0), "a write to a code segment");
+    guest_write(&g, 0x1000, 2, 0xfff3);
+    g.state->gpr[CPU_RDX] = 2;
+    ok(done(guest_step(&g, "63 13")) && !(g.state->rflags & RFLAGS_ZF), "arpl that changes nothing does not write");
+    guest_write(&g, 0x1000, 2, 0xfff1);
+    ok(fault(guest_step(&g, "63 13"), EXCEPTION_GP, 0), "else it does");
     guest_reset(&g, GUEST_PROTECTED32, 3);
     g.state->gpr[CPU_RAX] = 0x10;
     ok(fault(guest_step(&g, "8e d8"), EXCEPTION_GP, 0x10), "a segment of more privilege");

@@ -3,7 +3,7 @@
 #include "judge.h"
 
 /* Bytes of an instruction; what follows them. */
-enum rest { NONE, MODRM, MEMORY, FAR, IMM8, IMM16, PORT, ENTER_IMM, VECTOR };
+enum rest { NONE, MODRM, REGISTER, MEMORY, FAR, IMM8, IMM16, PORT, ENTER_IMM, VECTOR };
 
 struct kind {
     uint8_t count, bytes[2];
@@ -21,7 +21,7 @@ static const struct kind kinds[] = {
     {2, {0x0f, 0xb5}, MEMORY, -1}, {2, {0x0f, 0x02}, MODRM, -1}, {2, {0x0f, 0x03}, MODRM, -1},
     {2, {0x0f, 0x00}, MODRM, 0},  {2, {0x0f, 0x00}, MODRM, 1},  {2, {0x0f, 0x00}, MODRM, 2},
     {2, {0x0f, 0x00}, MODRM, 3},  {2, {0x0f, 0x00}, MODRM, 4},  {2, {0x0f, 0x00}, MODRM, 5},
-    {1, {0x63}, MODRM, -1},       {1, {0xea}, FAR, 0},          {1, {0x9a}, FAR, 0},
+    {1, {0x63}, REGISTER, -1},    {1, {0xea}, FAR, 0},          {1, {0x9a}, FAR, 0},
     {1, {0xea}, FAR, 0},          {1, {0x9a}, FAR, 0},
     {1, {0xff}, MEMORY, 3},       {1, {0xff}, MEMORY, 5},       {1, {0xcb}, NONE, 0},
     {1, {0xca}, IMM16, 0},        {1, {0xcf}, NONE, 0},         {1, {0xcf}, NONE, 0},
@@ -105,6 +105,7 @@ static unsigned put_rest(const struct kind *k, uint8_t *p, bool short_code, cons
     switch (k->rest) {
     case MODRM:  n = put_modrm(k, p, below(3) == 0); break;
     case MEMORY: n = put_modrm(k, p, true); break;
+    case REGISTER: n = put_modrm(k, p, false); break;
     case FAR:
         n = put32(p, below(0x1000), short_code ? 2 : 4);
         n += put32(p + n, s->virtual8086 ? below(0x2000) : judge_selector(), 2);

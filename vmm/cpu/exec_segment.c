@@ -260,14 +260,13 @@ enum interp_status exec_verw(struct interp *c)
     return set_zf(c, ok && (attr & 0x1a) == 0x12);
 }
 
+/* Only a change is a write, to its page and to its segment; processors do so (SDM volume 2 has it otherwise for segments). */
 enum interp_status exec_arpl(struct interp *c)
 {
-    uint64_t to, from, linear;
+    uint64_t to, from;
 
     if (!exec_protected(c))
         return exec_fault(c, EXCEPTION_UD);
-    if (c->insn.memory) // the segment has to be writable in any case, its page only for a change
-        TRY(exec_linear(c, c->insn.segment, exec_address(c), 2, ACCESS_WRITE, &linear));
     TRY(exec_get(c, 0, &to));
     TRY(exec_get(c, 1, &from));
     if ((to & 3) < (from & 3))
