@@ -40,9 +40,15 @@ static uint64_t tsc(void)
     return __rdtsc();
 }
 
+/* Nanoseconds that are one tick, where it is not the TSC's. */
+static uint64_t tick_ns(const struct host *host)
+{
+    return host->slow ? host->slow : 1;
+}
+
 uint64_t host_ticks(struct host *host)
 {
-    return host->tsc_khz ? tsc() : host_ns();
+    return host->tsc_khz ? tsc() : host_ns() / tick_ns(host);
 }
 
 uint64_t host_ticks_khz(struct host *host)
@@ -60,8 +66,10 @@ uint64_t host_deadline_ns(struct host *host, uint64_t deadline)
 {
     uint64_t now;
 
+    if (!host->tsc_khz && deadline <= (HOST_FOREVER - 1) / tick_ns(host))
+        return deadline * tick_ns(host);
     if (!host->tsc_khz || deadline == HOST_FOREVER)
-        return deadline;
+        return HOST_FOREVER;
     now = tsc();
     if (deadline <= now)
         return host_ns();

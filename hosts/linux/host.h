@@ -38,6 +38,7 @@ struct host {
     struct image modules[VM_MODULES_MAX];
     unsigned cpus;                // that this process may use
     uint64_t tsc_khz;             // ticks are the TSC's; 0: nanoseconds. Set before vm_create()
+    uint64_t slow;                // so many nanoseconds are one, by which the guest's clock is slow; 0: 1. Likewise
     /* Makes guest RAM appear to the guest; NULL: the engine needs none. */
     bool (*map)(void *context, uint64_t gpa, uint8_t *base, uint64_t size, bool writable);
     void *map_context;

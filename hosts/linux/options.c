@@ -47,6 +47,8 @@ const char options_run_usage[] =
     "  --timeout SECONDS  end the machine after that time, with status 124\n"
     "  --lockstep         compare every block of the recompiler with the interpreter (for its\n"
     "                     developers: very slow, one CPU)\n"
+    "  --slow-clock N     the guest's clock is N times slower, so that the timers of one that\n"
+    "                     is slow itself leave it time (an engine in software)\n"
     "  --record FILE      write down all that comes to the CPU from outside, up to 2 GiB, so that\n"
     "                     the run can be replayed (an engine in software, one CPU, no --exec)\n"
     "  --replay FILE      the interpreter does the recorded run again, with the recording's kernel,\n"
@@ -161,14 +163,14 @@ static bool set_trace(struct options *options, const char *name, const char *val
 enum option {
     OPTION_KERNEL, OPTION_INITRD, OPTION_APPEND, OPTION_MEMORY, OPTION_CPUS, OPTION_ENGINE,
     OPTION_WATCHDOG, OPTION_DEBUG_EXIT, OPTION_ON_RESET, OPTION_TIMEOUT,
-    OPTION_MODULE, OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE, OPTION_RECORD, OPTION_REPLAY,
+    OPTION_MODULE, OPTION_SLOW_CLOCK, OPTION_BIOS, OPTION_POST_PORT, OPTION_EXEC, OPTION_TRACE, OPTION_RECORD, OPTION_REPLAY,
     OPTION_HPET, OPTION_STATS, OPTION_VERBOSE, OPTION_NO_SANDBOX, // from here on: without a value
     OPTION_LOCKSTEP, OPTION_TEST_DEVICE, OPTION_HELP, OPTION_COUNT
 };
 
 static const char *const option_names[OPTION_COUNT] = {
     "--kernel", "--initrd", "--append", "--memory", "--cpus", "--engine", "--watchdog",
-    "--debug-exit", "--on-reset", "--timeout", "--module", "--bios", "--post-port", "--exec", "--trace", "--record",
+    "--debug-exit", "--on-reset", "--timeout", "--module", "--slow-clock", "--bios", "--post-port", "--exec", "--trace", "--record",
     "--replay", "--hpet",
     "--stats", "--verbose", "--no-sandbox", "--lockstep", "--test-device", "--help",
 };
@@ -189,6 +191,7 @@ static bool set_option(struct options *options, enum option option, const char *
     switch (option) {
     case OPTION_KERNEL:     options->kernel = value; return true;
     case OPTION_INITRD:     options->initrd = value; return true;
+    case OPTION_SLOW_CLOCK: return set_number(options, name, value, 1, 1000, &options->slow);
     case OPTION_MODULE:     return add_module(options, name, value);
     case OPTION_APPEND:     options->append = value; return true;
     case OPTION_MEMORY:     return set_memory(options, name, value);
@@ -264,6 +267,8 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
                     options->record ? "--record" : "--replay");
     if (options->replay && options->engine != ENGINE_AUTO && options->engine != ENGINE_INTERPRETER)
         return fail(options, "--replay is done by the interpreter");
+    if (options->slow > 1 && options->engine == ENGINE_KVM)
+        return fail(options, "--slow-clock wants an engine in software: recompiler or interpreter");
     if (options->record && options->engine == ENGINE_KVM)
         return fail(options, "--record wants an engine in software: recompiler or interpreter");
     if (options->replay)
@@ -277,7 +282,7 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
 
 bool options_parse(struct options *options, int argc, char *const *argv)
 {
-    *options = (struct options){.command = COMMAND_RUN, .memory = 256ull << 20, .cpus = 1};
+    *options = (struct options){.command = COMMAND_RUN, .memory = 256ull << 20, .cpus = 1, .slow = 1};
     if (argc < 2)
         return fail(options, "a command is missing, such as 'run'");
     if (strcmp(argv[1], "run") == 0)

@@ -31,6 +31,7 @@ struct options {
     enum options_engine engine;
     uint32_t watchdog_ms;     // 0: none
     uint32_t timeout_s;       // 0: none
+    uint32_t slow;            // by how much the guest's clock is slowed down; 1: not at all
     uint32_t trace;           // TRACE_* (vmm/trace.h); 0: none
     const char *record, *replay; // files; NULL: neither
     const char *trace_file;   // NULL: standard error

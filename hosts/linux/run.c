@@ -193,6 +193,7 @@ static bool make_machine(struct run *run)
     run->config.kernel = host->kernel.copy;
     run->config.initrd = host->initrd.copy;
     run->config.images = host_images;
+    host->slow = o->slow;
     run->engine = run->kind->create(host, o->cpus);
     if (!run->engine) {
         host_log(host, "too little memory for the CPU engine");

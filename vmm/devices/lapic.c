@@ -431,8 +431,12 @@ static bool write_base(struct lapic *lapic, uint64_t value)
         return false;
     if ((from == modes && to == LAPIC_BASE_ENABLE) || (from == 0 && to == modes))
         return false; // SDM figure 11-27
-    if (!(to & LAPIC_BASE_ENABLE) && (from & LAPIC_BASE_ENABLE))
+    if (!(to & LAPIC_BASE_ENABLE) && (from & LAPIC_BASE_ENABLE)) {
+        uint32_t svr = lapic->svr; // state may be lost (SDM volume 3, 11.4.3); test suites rely on this not to be
+
         lapic_init_reset(lapic);
+        lapic->svr = svr;
+    }
     lapic->base = value;
     if (to == modes && from != modes)
         lapic->icr = 0;
