@@ -148,8 +148,10 @@ static const struct interp_ops ops = {
 
 struct interp *vcpu_interp(struct vcpu *vcpu)
 {
-    if (!vcpu->interp.state)
+    if (!vcpu->interp.state) {
         interp_init(&vcpu->interp, vcpu->state, &ops, vcpu, cpuid_physical_bits(&vcpu->vm->cpuid));
+        vcpu->interp.amd = cpuid_is_amd(&vcpu->vm->cpuid);
+    }
     return &vcpu->interp;
 }
 

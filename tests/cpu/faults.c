@@ -354,6 +354,13 @@ static void test_system(void)
     ok(done(guest_step(&g, "48 0f 07")) && g.state->rip == GUEST_CODE + 2 &&
            g.state->cs.sel == 0x23 && g.state->ss.sel == 0x1b && (g.state->ss.attr & CPU_SEG_DPL),
        "sysret");
+    guest_reset(&g, GUEST_PROTECTED32, 3);
+    g.state->efer |= EFER_SCE;
+    g.state->star = 0x0013000800001234;
+    ok(fault(guest_step(&g, "0f 05"), EXCEPTION_UD, -1), "syscall outside of 64-bit code, as Intel has it");
+    g.interp.amd = true;
+    ok(done(guest_step(&g, "0f 05")) && g.state->rip == 0x1234 && g.state->cs.sel == 8, "as AMD has it");
+    g.interp.amd = false;
     guest_reset(&g, GUEST_LONG, 0);
     g.state->gdtr.limit = 0xff;
     g.state->gpr[CPU_RAX] = 0x60;

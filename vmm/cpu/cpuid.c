@@ -475,3 +475,9 @@ unsigned cpuid_physical_bits(const struct cpuid_table *t)
     const struct cpuid_entry *e = find(t, 0x80000008, 0);
     return e != NULL ? e->regs.eax & 0xff : 36;
 }
+
+bool cpuid_is_amd(const struct cpuid_table *t)
+{
+    const struct cpuid_entry *e = find(t, 0, 0);
+    return e != NULL && (e->regs.ebx == 0x68747541 || e->regs.ebx == 0x6f677948); // "Auth", "Hygo"
+}

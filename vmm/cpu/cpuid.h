@@ -88,6 +88,7 @@ bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf, uns
                unsigned bit);
 uint64_t cpuid_xcr0(const struct cpuid_table *t); // bits of XCR0 that there are
 unsigned cpuid_physical_bits(const struct cpuid_table *t);
+bool cpuid_is_amd(const struct cpuid_table *t); // or Hygon, which is the same in what differs from Intel
 
 /* Bits that others ask for. */
 #define CPUID_1_ECX_X2APIC       21u

@@ -425,13 +425,19 @@ static enum interp_status step_by_result(struct interp *c)
     return INTERP_DONE;
 }
 
+/* APM volume 3, SYSCALL; SDM volume 2. */
+static bool calls_quickly(const struct interp *c)
+{
+    return (c->state->efer & EFER_SCE) && exec_protected(c) && (c->mode == 8 || c->amd);
+}
+
 enum interp_status exec_syscall(struct interp *c)
 {
     struct cpu_state *s = c->state;
     bool lma = s->efer & EFER_LMA;
     unsigned selector;
 
-    if (!(s->efer & EFER_SCE) || !exec_protected(c))
+    if (!calls_quickly(c))
         return exec_fault(c, EXCEPTION_UD);
     exec_change(c, CPU_SYSCALL | CPU_CSSS);
     selector = (unsigned)(s->star >> 32) & 0xfffc;
@@ -457,7 +463,7 @@ enum interp_status exec_sysret(struct interp *c)
     unsigned selector;
     bool wide = c->insn.opsize == 8;
 
-    if (!(s->efer & EFER_SCE) || !exec_protected(c))
+    if (!calls_quickly(c))
         return exec_fault(c, EXCEPTION_UD);
     TRY(privileged(c));
     if (wide && (uint64_t)((int64_t)(target << 16) >> 16) != target)

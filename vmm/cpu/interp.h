@@ -88,6 +88,7 @@ struct interp {
     const struct interp_ops *ops;
     void *arg;
     uint8_t physical_bits;      // of guest-physical addresses, 32 to 52
+    bool amd;                   // SYSCALL and SYSRET outside of 64-bit code too, which Intel's processors refuse
     uint32_t share;             // INTERP_SHARE, or less for who needs to stop in between
     uint32_t host;              // HOST_*: what this processor has (host_feature.h)
     struct interp_fault fault;

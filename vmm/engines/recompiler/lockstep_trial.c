@@ -162,6 +162,7 @@ void lockstep_begin(struct lockstep *l, struct rec_cpu *cpu)
     l->image_count = 1;
     if (!l->interp.state)
         interp_init(&l->interp, &l->state, &trial, l, cpu->vcpu->interp.physical_bits);
+    l->interp.amd = cpu->vcpu->interp.amd;
     if (l->interp.walk.masked != cpu->walk.masked)
         interp_mask(&l->interp, cpu->walk.masked);
     while (l->step_count < LOCKSTEP_STEPS && !l->stopped) {
