@@ -5,6 +5,7 @@
  * Zydis refuses may only be accepted where the table does not judge (encodings of the vector maps,
  * x87, and reserved forms that are counted). Random and structured bytes, 16-, 32- and 64-bit code.
  */
+#include "tests/guests/generate.h"
 #include "tests/unit/random.h"
 #include "tests/unit/tap.h"
 #include "vmm/cpu/decode.h"
@@ -191,6 +192,32 @@ static void test_mode(unsigned mode, uint64_t *r)
     ok(c.accepted_only_here == 0, "%u-bit code: nothing is accepted that Zydis refuses", 8 * mode);
 }
 
+/*
+ * What the random guest's supervisor runs must be as long as its generator believes: behind a
+ * shorter one, operands would be executed, such as HLT. XOP is refused before it has a length.
+ */
+static void test_generated(void)
+{
+    struct generator g = {.seed = 20261123, .bits = 64, .supervisor = true};
+    unsigned long decoded = 0, wrong = 0;
+
+    for (unsigned i = 0; i < 1000000; i++) {
+        uint8_t bytes[16];
+        enum generated kind;
+        unsigned length;
+        struct insn insn;
+
+        memset(bytes, 0x90, sizeof bytes);
+        length = generate(&g, bytes, &kind);
+        if (decode(bytes, INSN_MAX, 8, &insn) != DECODE_OK || insn.map > MAP_V3)
+            continue;
+        decoded++;
+        if (insn.length != length && wrong++ < 5)
+            show("generated for a supervisor", bytes, 8, insn.length, length);
+    }
+    ok(wrong == 0 && decoded > 500000, "generated code: %lu of the length that was meant", decoded);
+}
+
 int main(void)
 {
     uint64_t r = 20261122;
@@ -198,5 +225,6 @@ int main(void)
     test_mode(8, &r);
     test_mode(4, &r);
     test_mode(2, &r);
+    test_generated();
     return tap_done();
 }

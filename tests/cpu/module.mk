@@ -3,7 +3,8 @@
 cpu-unit-test = $(eval $(call unittest,unit-cpu-$(1),tests/cpu/$(1).c $(3) tests/unit/tap.c,vmmcpu g,\
     vmm lib tests/cpu tests/unit,$(2)))
 
-$(call cpu-unit-test,length,-lZydis,tests/cpu/zydis.c)
+$(eval $(call unittest,unit-cpu-length,tests/cpu/length.c tests/cpu/zydis.c tests/guests/generate.c tests/unit/tap.c,vmmcpu g,\
+    vmm lib tests/cpu tests/guests tests/unit,-lZydis))
 
 $(call cpu-unit-test,differential,,$(wildcard tests/cpu/forms_*.c) tests/cpu/native.c tests/cpu/values.c)
 # The same as a program for a guest (tests/linux/native.soak).

@@ -243,6 +243,8 @@ static void put_vex(struct writer *w)
         put(w, last | (value >> 29 ? 0 : 0x80), 1);
     }
     put(w, opcode, 1);
+    if (map == 1 && opcode == 0x77) // VZEROUPPER
+        return;
     put_modrm(w, any(w));
     if (map == 3 || (map == 1 && two_byte[opcode] == 'b'))
         put_immediate(w, 1);
