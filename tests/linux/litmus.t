@@ -4,6 +4,7 @@
 # PERCENT: of the usual rounds, for longer runs.
 # timeout: 240
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 percent=${PERCENT:-50}
@@ -16,8 +17,7 @@ litmus() # ENGINE CPUS PERCENT PARALLEL
     timeout $((60 + percent * 2)) build/release/host/bin/graft run --engine "$1" --cpus "$2" --kernel build/release/guests/testguest --memory 64M \
         --debug-exit 0xf4 --on-reset end --append "test=litmus cpus=$2 percent=$3 parallel=$4" >"$tap_temporary/log" 2>"$tap_temporary/err" </dev/null
     local status=$?
-    if grep -q "the recompiler needs" "$tap_temporary/err"; then
-        skip "$1, $2 CPUs" "$(sed -n 's/^graft: //p' "$tap_temporary/err" | head -n 1)"
+    if lacks_recompiler "$tap_temporary/err" "$1, $2 CPUs"; then
         return
     fi
     is $status 1 "$1, $2 CPUs: memory model, locked instructions, modified code, TLB shootdown"

@@ -4,6 +4,7 @@
 # The whole of it: tests/linux/lockstep.soak. SECONDS_BOOT: how long here. SEEDS: of the guest with random code.
 # timeout: 300
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 tools/guest.sh kernel >&2
@@ -11,12 +12,7 @@ tools/guest.sh initrd >&2
 graft=build/release/host/bin/graft
 log=$tap_temporary/log
 
-"$graft" run --engine recompiler --kernel build/guest/bzImage --timeout 1 >/dev/null 2>"$log" </dev/null
-if grep -q "the recompiler needs" "$log"; then
-    skip lockstep "$(sed -n 's/^graft: //p' "$log" | head -n 1)"
-    tap_end
-    exit
-fi
+needs_recompiler "$graft" build/guest/bzImage lockstep
 
 for test in ports memory events wide; do
     "$graft" run --engine recompiler --lockstep --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 --append "test=$test" \

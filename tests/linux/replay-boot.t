@@ -4,6 +4,8 @@
 # recompilers with a mistake in what lockstep never executes are found out.
 # timeout: 300
 . tests/tap.sh
+. tests/linux/recompiler.sh
+. tests/linux/replay.sh
 
 tools/guest.sh kernel >&2
 tools/guest.sh initrd >&2
@@ -12,27 +14,7 @@ graft=build/release/host/bin/graft
 log=$tap_temporary/log
 recording=$tap_temporary/recording
 
-"$graft" run --engine recompiler --kernel build/guest/bzImage --timeout 1 >/dev/null 2>"$log" </dev/null
-if grep -q "the recompiler needs" "$log"; then
-    skip replay "$(sed -n 's/^graft: //p' "$log" | head -n 1)"
-    tap_end
-    exit
-fi
-
-# run GRAFT OPTIONS...: the console in $log.console, what graft says in $log
-run()
-{
-    local graft=$1
-    shift
-    timeout 200 "$graft" run "$@" >"$log.console" 2>"$log" </dev/null
-}
-
-agrees()
-{
-    [ "$1" = 0 ] && grep -q 'all agrees$' "$log"
-    report $? "$2"
-    grep -a 'replayed: \|replay: \|^graft:   ' "$log" | sed 's/^graft: /# /'
-}
+needs_recompiler "$graft" build/guest/bzImage replay
 
 cat >"$tap_temporary/first" <<END
 (echo "sum: \$(seq 1 2000 | md5sum)") &

@@ -4,33 +4,15 @@
 # wrong. replay-boot.t: Debian's kernel.
 # timeout: 120
 . tests/tap.sh
+. tests/linux/recompiler.sh
+. tests/linux/replay.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest tools >&2
 graft=build/release/host/bin/graft
 log=$tap_temporary/log
 recording=$tap_temporary/recording
 
-"$graft" run --engine recompiler --kernel build/release/guests/testguest --timeout 1 >/dev/null 2>"$log" </dev/null
-if grep -q "the recompiler needs" "$log"; then
-    skip replay "$(sed -n 's/^graft: //p' "$log" | head -n 1)"
-    tap_end
-    exit
-fi
-
-# run GRAFT OPTIONS...: the console in $log.console, what graft says in $log
-run()
-{
-    local graft=$1
-    shift
-    timeout 200 "$graft" run "$@" >"$log.console" 2>"$log" </dev/null
-}
-
-agrees()
-{
-    [ "$1" = 0 ] && grep -q 'all agrees$' "$log"
-    report $? "$2"
-    grep -a 'replayed: \|replay: \|^graft:   ' "$log" | sed 's/^graft: /# /'
-}
+needs_recompiler "$graft" build/release/guests/testguest replay
 
 guest() { run "$graft" --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 "$@"; }
 

@@ -4,6 +4,7 @@
 # recompiler generates is not instrumented; what C does around it is. LINUX=1: Debian's cloud kernel as well.
 # timeout: 400
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/guests/testguest >&2
 err=$tap_temporary/err
@@ -22,8 +23,7 @@ for mode in asan tsan; do
         for test in platform "litmus percent=5 parallel=0"; do
             machine $mode $engine --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 --on-reset end --append "test=$test cpus=2"
             status=$?
-            if grep -q "the recompiler needs" "$err"; then
-                skip "$mode, $engine: $test" "$(sed -n 's/^graft: //p' "$err" | head -n 1)"
+            if lacks_recompiler "$err" "$mode, $engine: $test"; then
                 continue
             fi
             is "$status $(grep -aEc 'Sanitizer|runtime error' "$err")" "1 0" "$mode, $engine: $test"

@@ -3,6 +3,7 @@
 # What public hypervisor test kernels look at (tests/guests/platform.c, wide.c, views.c), on both engines in software; options for such kernels.
 # timeout: 120
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 graft=build/release/host/bin/graft
@@ -13,8 +14,7 @@ run() { timeout 60 "$graft" run --kernel build/release/guests/testguest --memory
 for engine in interpreter recompiler; do
     run --engine "$engine" --test-device --append "test=platform"
     status=$?
-    if grep -q "the recompiler needs" "$tap_temporary/err"; then
-        skip "platform on the recompiler" "$(sed -n 's/^graft: //p' "$tap_temporary/err" | head -n 1)"
+    if lacks_recompiler "$tap_temporary/err" "platform on the recompiler"; then
         continue
     fi
     is $status 1 "$engine: APIC, NMIs, timers, MSRs, control registers, test device"

@@ -3,6 +3,7 @@
 # Task switches with paging, breakpoints and single steps (tests/guests/tasks.c) on both engines in software show what they show in QEMU.
 # timeout: 200
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 graft=build/release/host/bin/graft guest=build/release/guests/testguest
@@ -16,8 +17,7 @@ is "$(wc -l <"$tap_temporary/wanted")" 8 "QEMU: eight lines"
 for engine in interpreter recompiler; do
     timeout 60 "$graft" run --kernel "$guest" --memory 64M --debug-exit 0xf4 --on-reset end --engine "$engine" --append test=tasks \
         >"$tap_temporary/log" 2>"$tap_temporary/err" </dev/null
-    if grep -q "the recompiler needs" "$tap_temporary/err"; then
-        skip "tasks on the recompiler" "$(sed -n 's/^graft: //p' "$tap_temporary/err" | head -n 1)"
+    if lacks_recompiler "$tap_temporary/err" "tasks on the recompiler"; then
         continue
     fi
     lines "$tap_temporary/log" | diff "$tap_temporary/wanted" - | sed 's/^/# /'

@@ -5,6 +5,7 @@
 # ENGINE: instead of the recompiler.
 # timeout: 200
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/host/bin/mkcpio build/release/host/bin/vectors-guest >&2
 tools/guest.sh kernel >&2
@@ -18,8 +19,7 @@ initrd=$tap_temporary/initrd
 for cpus in 1 2; do
     out=$(build/release/host/bin/graft run --engine "${ENGINE:-recompiler}" --cpus $cpus --kernel build/guest/bzImage --initrd "$initrd" --memory 512M \
         --timeout 90 --exec 'vectors 4 10000; md5sum /bin/busybox' 2>"$tap_temporary/log" </dev/null)
-    if grep -q "the recompiler needs" "$tap_temporary/log"; then
-        skip "$cpus CPU(s)" "$(sed -n 's/^graft: //p' "$tap_temporary/log" | head -n 1)"
+    if lacks_recompiler "$tap_temporary/log" "$cpus CPU(s)"; then
         continue
     fi
     if grep -q "no AVX2" <<<"$out"; then

@@ -3,6 +3,7 @@
 # Debian's Xen as a Multiboot kernel with two modules: the hypervisor at CPL 0 and Debian's kernel at CPL 3, with its own shell's work, up to the reset.
 # timeout: 300
 . tests/tap.sh
+. tests/linux/recompiler.sh
 
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft tools >&2
 for what in kernel initrd xen; do
@@ -36,8 +37,7 @@ xen()
 for cpus in 1 2; do
     xen $cpus
     status=$?
-    if grep -q "the recompiler needs" "$tap_temporary/err"; then
-        skip "Xen" "$(sed -n 's/^graft: //p' "$tap_temporary/err" | head -n 1)"
+    if lacks_recompiler "$tap_temporary/err" "Xen"; then
         break
     fi
     is $status 102 "$cpus CPU(s): Xen starts its first domain, and resets when that wants to"
