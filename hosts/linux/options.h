@@ -3,8 +3,8 @@
  * The command line of `graft`.
  *
  * Both `--name VALUE` and `--name=VALUE`. Texts point into argv. An unknown option, a value out of
- * its range and
- * an option given twice (but --module) are errors: a misspelt limit must not become no limit.
+ * its range and an option given twice (but --module) are errors: a misspelt limit must not become
+ * no limit.
  */
 #ifndef HOSTS_LINUX_OPTIONS_H
 #define HOSTS_LINUX_OPTIONS_H

@@ -226,13 +226,20 @@ static void mouse_command(struct i8042_port *port, uint8_t byte)
     }
 }
 
+/* The machine is told of the A20 gate. */
+static void tell_gate(struct i8042 *kbc)
+{
+    if (kbc->gate)
+        kbc->gate(kbc->context, kbc->output_port & OUTPUT_A20);
+}
+
 static void set_output_port(struct i8042 *kbc, uint8_t value)
 {
     bool changes = (value ^ kbc->output_port) & OUTPUT_A20;
 
     kbc->output_port = value;
-    if (changes && kbc->gate)
-        kbc->gate(kbc->context, value & OUTPUT_A20);
+    if (changes)
+        tell_gate(kbc);
 }
 
 static void write_output_port(struct i8042 *kbc, uint8_t value)
@@ -370,8 +377,7 @@ static void reset(void *device)
     set_defaults(&kbc->port[KEYBOARD]);
     set_defaults(&kbc->port[MOUSE]);
     update_irq(kbc);
-    if (kbc->gate)
-        kbc->gate(kbc->context, kbc->output_port & OUTPUT_A20);
+    tell_gate(kbc);
 }
 
 static enum vmm_status loaded(void *device)
@@ -382,8 +388,7 @@ static enum vmm_status loaded(void *device)
         if (kbc->port[i].count > I8042_QUEUE || kbc->port[i].first >= I8042_QUEUE)
             return VMM_BAD_IMAGE;
     update_irq(kbc);
-    if (kbc->gate)
-        kbc->gate(kbc->context, kbc->output_port & OUTPUT_A20);
+    tell_gate(kbc);
     return VMM_OK;
 }
 
