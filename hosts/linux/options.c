@@ -249,6 +249,18 @@ static bool parse_one(struct options *options, int argc, char *const *argv, int 
     return set_option(options, (enum option)option, value);
 }
 
+/* What only engines in software can: those are chosen, and KVM is refused. */
+static bool choose_software(struct options *options)
+{
+    const char *name = options->record ? "--record" : options->slow > 1 ? "--slow-clock" : NULL;
+
+    if (name && options->engine == ENGINE_KVM)
+        return fail(options, "%s wants an engine in software: recompiler or interpreter", name);
+    if (name && options->engine == ENGINE_AUTO)
+        options->engine = ENGINE_RECOMPILER;
+    return true;
+}
+
 static bool parse_run(struct options *options, int argc, char *const *argv)
 {
     for (int at = 2; at < argc;)
@@ -267,14 +279,10 @@ static bool parse_run(struct options *options, int argc, char *const *argv)
                     options->record ? "--record" : "--replay");
     if (options->replay && options->engine != ENGINE_AUTO && options->engine != ENGINE_INTERPRETER)
         return fail(options, "--replay is done by the interpreter");
-    if (options->slow > 1 && options->engine == ENGINE_KVM)
-        return fail(options, "--slow-clock wants an engine in software: recompiler or interpreter");
-    if (options->record && options->engine == ENGINE_KVM)
-        return fail(options, "--record wants an engine in software: recompiler or interpreter");
     if (options->replay)
         options->engine = ENGINE_INTERPRETER;
-    if (options->record && options->engine == ENGINE_AUTO)
-        options->engine = ENGINE_RECOMPILER;
+    if (!choose_software(options))
+        return false;
     if (options->exec && !options->append)
         options->append = "console=ttyS0 quiet";
     return true;

@@ -76,6 +76,7 @@ static void modules(void)
     refuses("graft run --bios b --module a", "without --kernel");
     ok(parse("graft run --kernel k") && options.slow == 1, "the clock is not slowed down");
     ok(parse("graft run --kernel k --slow-clock 64") && options.slow == 64, "but if wanted");
+    ok(options.engine == ENGINE_RECOMPILER, "which KVM would not heed");
     refuses("graft run --kernel k --slow-clock 0", "1 to 1000");
     refuses("graft run --kernel k --slow-clock 2 --engine kvm", "engine in software");
     ok(parse("graft run --kernel k --module 1 --module 2 --module 3 --module 4 --module 5 --module 6 --module 7 --module 8"), "eight");
