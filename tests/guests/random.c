@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random code against the VM process: `test=random seed=N seconds=S`. Runs of generated
- * instructions in 64-, 32- and 16-bit user code and in 64-bit supervisor code, on an arena of pages
- * with all kinds of rights, aliases and changing tables. Each exception is counted, registers are
+ * Random code against the VM process: `test=random seed=N seconds=S runs=R`, for S seconds
+ * and at least R runs. Runs of generated instructions in 64-, 32- and 16-bit user code and in
+ * 64-bit supervisor code, on an arena of pages with all kinds of rights, aliases and changing
+ * tables. Each exception is counted, registers are
  * drawn anew, and the run goes on behind the instruction. C is compatibility-mode code; long.S
  * changes over.
  */
@@ -183,6 +184,27 @@ static int event(void)
     return 1;
 }
 
+/* What ends a run that comes that far: INT3 or INT 80h. */
+static void put_end(uint32_t at)
+{
+    volatile uint8_t *to = (volatile uint8_t *)FRAMES + at;
+
+    if (any() & 1) {
+        to[0] = 0xcc;
+    } else {
+        to[0] = 0xcd;
+        to[1] = 0x80;
+    }
+}
+
+/* The x87 FPU new, in every second run with some exceptions unmasked and any rounding. */
+static void fpu_setup(void)
+{
+    uint16_t control = any() & 1 ? 0x37f : (any() & 0xf3f) | 0x40;
+
+    __asm__ volatile("fninit; fldcw %0" : : "m"(control));
+}
+
 static void one_run(void)
 {
     struct frame *f = (struct frame *)(uint32_t)long_frame;
@@ -206,7 +228,7 @@ static void one_run(void)
             ((volatile uint8_t *)FRAMES)[at++] = bytes[i];
     }
     run.at[run.pieces] = at;
-    ((volatile uint8_t *)FRAMES)[at] = 0xcc;
+    put_end(at);
     run.base = mode == 2 ? ARENA : 0;
     draw_registers(f);
     f->cs = mode == 0 ? USER64 : mode == 1 ? USER32 : mode == 2 ? USER16 : CS64;
@@ -218,7 +240,7 @@ static void one_run(void)
     *(volatile uint32_t *)(LAPIC + 0x380) = 3000000; // of its clock
     modes[mode]++;
     runs++;
-    __asm__ volatile("fninit");
+    fpu_setup();
     long_run();
     *(volatile uint32_t *)(LAPIC + 0x380) = 0;
 }
@@ -311,13 +333,14 @@ void long_setup(void)
 
 void test_random(void)
 {
-    uint64_t seconds = option("seconds", 5), passed = 0;
+    uint64_t seconds = option("seconds", 5), least = option("runs", 0), passed = 0;
 
     draw.seed = option("seed", 1) * 0x9e3779b97f4a7c15ull | 1;
     long_setup();
     long_cr3_inside = TABLES + 0x3000;
     long_handler = event;
-    for (uint32_t last = in32(PM_TIMER), now; passed < seconds * PM_HZ; last = now) {
+    for (uint32_t last = in32(PM_TIMER), now; passed < seconds * PM_HZ || runs < least;
+         last = now) {
         for (unsigned i = 0; i < 16; i++)
             one_run();
         now = in32(PM_TIMER);

@@ -8,24 +8,25 @@
 make -s -j"$(nproc)" MODE=release build/release/host/bin/graft build/release/guests/testguest >&2
 graft=build/release/host/bin/graft
 each=${SECONDS_EACH:-5}
+runs=1500
 
 # resident: the largest resident size in KiB, from the statistics of the last run
 resident() { sed -n 's/.*resident at most \([0-9]*\) KiB.*/\1/p' "$tap_temporary/log"; }
 count() { sed -n "s/^$1 \([0-9]*\).*/\1/p" <<<"$out"; }
 
-# The guest looks at its clock between runs, so its seconds are ours, about.
-once() # ENGINE SEED SECONDS
+# The guest looks at its clock between runs, so its seconds are ours, about; a slow machine's guest does $runs in more of them.
+once() # ENGINE SEED SECONDS RUNS
 {
-    out=$(timeout -k 5 $(($3 * 2 + 30)) "$graft" run --engine "$1" --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 \
-        --on-reset end --stats --append "test=random seed=$2 seconds=$3" 2>"$tap_temporary/log" </dev/null | tr -d '\r'; exit "${PIPESTATUS[0]}")
+    out=$(timeout -k 5 $(($3 * 2 + 50)) "$graft" run --engine "$1" --kernel build/release/guests/testguest --memory 64M --debug-exit 0xf4 \
+        --on-reset end --stats --append "test=random seed=$2 seconds=$3 runs=$4" 2>"$tap_temporary/log" </dev/null | tr -d '\r'; exit "${PIPESTATUS[0]}")
     status=$?
 }
 
 for engine in ${ENGINE:-interpreter recompiler}; do
-    once "$engine" 1 1
+    once "$engine" 1 1 0
     first=$(resident)
     for seed in ${SEEDS:-1 2}; do
-        once "$engine" "$seed" "$each"
+        once "$engine" "$seed" "$each" $runs
         is "$status" 1 "$engine, seed $seed: the guest reaches its end"
         [ "$status" = 1 ] || sed 's/^/# /' "$tap_temporary/log" | tail -n 5
         last=$(resident)
