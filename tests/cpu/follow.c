@@ -112,6 +112,12 @@ static bool find_window(struct follow *f, const ZydisDecodedOperandMem *m, struc
     return true;
 }
 
+/* R14 has the view's address, and is used. */
+static bool is_view(const struct follow *f, const ZydisDecodedOperandMem *m)
+{
+    return f->is_view && m->segment != ZYDIS_REGISTER_GS && m->base == ZYDIS_REGISTER_R14 && m->index == ZYDIS_REGISTER_R15;
+}
+
 static bool has_trap(const struct follow *f, uint64_t at)
 {
     const struct block_trap *trap =
@@ -138,6 +144,12 @@ static bool follow_access(struct follow *f, const struct decoded *d, const Zydis
         if (m->index != ZYDIS_REGISTER_NONE || m->disp.value < 0 || m->disp.value + size > STATE_END)
             return fail(f, "outside of the state");
         return !writes || is_state(m->disp.value, size) || fail(f, "a field that blocks do not write");
+    }
+    if (is_view(f, m)) {
+        bool by_index = m->scale == 8 && f->r15.kind == BASE_INDEX, by_entry = m->scale <= 1 && f->r15.kind == BASE_ENTRY;
+
+        return (!writes && (by_index || by_entry) && m->disp.value == (int64_t)offsetof(struct view, addend)) ||
+               fail(f, "not in the view by its address");
     }
     if (m->segment == ZYDIS_REGISTER_GS) {
         bool by_index = m->base == ZYDIS_REGISTER_NONE && m->index == ZYDIS_REGISTER_R15 && m->scale == 8 && f->r15.kind == BASE_INDEX,
@@ -280,11 +292,12 @@ static bool follow_tag(struct follow *f, const struct decoded *d)
 static struct base base_loaded(struct follow *f, const ZydisDecodedOperand *o)
 {
     struct base b = {.kind = BASE_NONE};
+    bool addend = is_column(o, offsetof(struct view, addend)) || (o->type == ZYDIS_OPERAND_TYPE_MEMORY && is_view(f, &o->mem));
 
-    if (is_column(o, offsetof(struct view, addend)) || is_column(o, offsetof(struct view, host))) {
-        if (!f->is_offset || !f->compared || f->stack_check || (f->r15.kind != BASE_INDEX && f->r15.kind != BASE_ENTRY))
+    if (addend || is_column(o, offsetof(struct view, host))) {
+        if (!(f->is_offset || f->is_view) || !f->compared || f->stack_check || (f->r15.kind != BASE_INDEX && f->r15.kind != BASE_ENTRY))
             fail(f, "loaded before it is checked");
-        b.kind = is_column(o, offsetof(struct view, addend)) ? BASE_ADDEND : BASE_PAGE;
+        b.kind = addend ? BASE_ADDEND : BASE_PAGE;
         b.of = b.start = f->address;
         b.window = f->checked;
     } else if (is_stack_field(o, offsetof(struct rec_stack_page, addend))) {
@@ -363,6 +376,11 @@ static struct value value_made(struct follow *f, const struct decoded *d, unsign
     return new_value(f);
 }
 
+static bool loads_view(const struct decoded *d)
+{
+    return d->i.mnemonic == ZYDIS_MNEMONIC_MOV && is_reg(&d->o[0], R14) && d->o[0].size == 64 && is_field(&d->o[1], AT(view_base));
+}
+
 static bool follow_results(struct follow *f, const struct decoded *d)
 {
     const ZydisDecodedOperand *o = d->o;
@@ -393,8 +411,10 @@ static bool follow_results(struct follow *f, const struct decoded *d)
             made = base_made(f, d);
             changed = true;
         }
-        if (reg == R14)
+        if (reg == R14) {
+            f->is_view = f->is_offset && f->compared && loads_view(d);
             f->is_offset = false;
+        }
         f->reg[reg] = value_made(f, d, reg);
     }
     if (changed)
@@ -473,7 +493,7 @@ static void forget(struct follow *f)
     f->r15 = f->stack = (struct base){.kind = BASE_NONE};
     for (unsigned n = 0; n < COUNT(f->kept); n++)
         f->kept[n].kind = BASE_NONE;
-    f->is_offset = f->compared = f->unsure = false;
+    f->is_offset = f->is_view = f->compared = f->unsure = false;
 }
 
 static bool follow_host(struct follow *f)
@@ -498,7 +518,7 @@ static bool follow_host(struct follow *f)
                 return true; // out; what comes is no code
             if (f->helper == (uint64_t)(uintptr_t)rec_pause) { // changes nothing
                 f->r15.kind = BASE_NONE;
-                f->is_offset = false;
+                f->is_offset = f->is_view = false;
             } else {
                 forget(f);
             }
@@ -517,6 +537,8 @@ static bool follow_host(struct follow *f)
             f->helper = d.o[1].imm.value.u;
         if (!follow_results(f, &d))
             return false;
+        if (miss && loads_view(&d))
+            continue;
         f->unsure = f->unsure || (miss && f->stack_check);
         if (miss && !follow_miss(f, &zydis, miss, at)) // behind the load of R15
             return false;

@@ -56,8 +56,9 @@ struct follow {
     struct value reg[16];
     struct base r15, stack, kept[48];
     struct value address;         // R14 before the subtraction
-    bool is_offset;               // R14 is how far into the page; compared
-    bool compared, stack_check;
+    bool is_offset;               // R14 is how far into the page
+    bool is_view;                 // R14 is the address of the view; the check was made
+    bool compared, stack_check;   // the last check: done; by the stack's page
     bool unsure;                  // the stack's page may be none: an address that is not canonical
     struct window checked;
     uint64_t copies[48];          // mnemonics of the guest's block

@@ -172,6 +172,23 @@ static struct rm column(bool by_pext, size_t offset)
 }
 
 /*
+ * Host - linear address to R15. If the address has just been loaded, what uses it waits for this:
+ * GS takes a processor a cycle or two longer than a base from memory, which is there early, takes
+ * an instruction.
+ */
+static void load_addend(struct translation *t, const struct unit *u, bool by_pext)
+{
+    const int32_t at = (int32_t)offsetof(struct view, addend);
+
+    if (!u->chases) {
+        emit_load(t->e, R15, column(by_pext, offsetof(struct view, addend)));
+        return;
+    }
+    emit_load(t->e, R14, rm_mem(RSP, AT(view_base)));
+    emit_load(t->e, R15, rm_mem_index(R14, R15, by_pext ? 3 : 0, at));
+}
+
+/*
  * R14 is how far into the page the access goes, and must leave room for it. `by_addend`: R15 is
  * then host - linear address; otherwise R15 + R14 is the host address, after a miss as well, when
  * they are that and the linear address.
@@ -190,7 +207,10 @@ static void check_tlb(struct translation *t, const struct unit *u, struct ea ea,
     emit_op(e, SUB_LOAD, R14, column(by_pext, tags));
     emit_op_imm(e, CMP_IMM32, 7, rm_reg(R14), PAGE_BYTES - size, 4);
     miss(t, u, ea, CC_A, kind, &cold);
-    emit_load(e, R15, column(by_pext, by_addend ? offsetof(struct view, addend) : offsetof(struct view, host)));
+    if (by_addend)
+        load_addend(t, u, by_pext);
+    else
+        emit_load(e, R15, column(by_pext, offsetof(struct view, host)));
     cold->back = emit_here(e);
 }
 
@@ -225,8 +245,9 @@ static struct rm shared(struct translation *t, const struct unit *u, struct ea e
         if (stack) {
             check_stack(t, u, first, size, kind);
         } else {
-            check_tlb(t, u, first, size, kind, false);
-            emit_lea(t->e, R15, rm_mem_index(R15, R14, 0, -low));
+            check_tlb(t, u, first, size, kind, is_simple(t, ea));
+            emit_lea(t->e, R15, is_simple(t, ea) ? rm_mem_index(R15, host_reg(ea.base), 0, 0)
+                                                 : rm_mem_index(R15, R14, 0, -low));
             emit_store(t->e, rm_mem(RSP, kept), R15);
         }
     } else if (t->held != g || t->e->r15_used) {

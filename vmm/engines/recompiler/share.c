@@ -204,9 +204,15 @@ static struct group *join(struct translation *t, struct open_list *list, const s
     return g;
 }
 
+static bool loads(const struct unit *u)
+{
+    return u->class == INSN_COPY && u->insn.memory && u->effects.kind == COPY_PLAIN && !u->effects.writes;
+}
+
 void share_find(struct translation *t)
 {
     struct open_list list = {.count = 0};
+    uint32_t loaded = 0; // registers
     int32_t delta = 0, by;
     struct touch touch;
 
@@ -218,6 +224,9 @@ void share_find(struct translation *t)
 
         u->group = NULL;
         u->delta = delta;
+        loaded = loads(u) ? loaded | written : loaded;
+        u->chases = u->insn.base < 16 && loaded >> u->insn.base & 1;
+        loaded = loads(u) ? loaded : loaded & ~written;
         if (t->mode & REC_MODE_PLAIN)
             continue;
         if (touches(t, u, &touch))

@@ -47,6 +47,7 @@ struct unit {
     uint16_t live_before; // flags needed by somebody from here on
     uint16_t live_after;
     struct group *group;  // of its operand, or of its use of the stack; NULL: checked by itself
+    bool chases;          // its operand's base has been loaded in this block, or is by itself
     int32_t delta;        // by what the stack pointer has moved since the block's beginning
 };
 
