@@ -73,6 +73,7 @@ struct engine_ops {
     const char *name;
     uint64_t xcr0;  // extended state that it switches, as bits of XCR0; 0: no XSAVE
     bool tsc_aux;   // it switches TSC_AUX
+    bool monitors;  // MWAIT waits for writes (VCPU_STORE): MONITOR is offered where there are several vCPUs
     bool masks_a20; // its translations are by struct walk's `masked`; processors have no such gate any more
     /* What it takes away from the processor's features, applied last to the CPUID table. */
     const struct cpuid_override *features;

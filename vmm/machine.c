@@ -155,6 +155,7 @@ enum vmm_status machine_build(struct vm *vm)
         .apic_khz = LAPIC_TIMER_HZ / 1000,
         .xcr0 = vm->ops->xcr0,
         .tsc_aux = vm->ops->tsc_aux,
+        .monitor = vm->ops->monitors && vm->config.vcpus > 1, // else nobody is there to write
         .hypervisor = CPUID_HYPERVISOR_KVM,
         .overrides = vm->ops->features,
         .override_count = vm->ops->feature_count,

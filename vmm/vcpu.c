@@ -277,6 +277,8 @@ static bool absorb(struct vcpu *vcpu)
         vcpu_start_up(vcpu, (uint8_t)atomic_load(&vcpu->sipi));
     if (bits & VCPU_NMI)
         take_nmis(vcpu);
+    if (bits & VCPU_STORE)
+        vcpu->stored = true;
     if (bits & (VCPU_NMI | VCPU_INTERRUPT))
         vcpu->check = true;
     return true;
@@ -313,12 +315,13 @@ static void wait(struct vcpu *vcpu)
 
     if (await_timer(vcpu, begin, most))
         return;
-    if (vcpu->poll)
+    if (vcpu->poll && !vcpu->looked_awake)
         do {
             if (atomic_load_explicit(&vcpu->pending, memory_order_relaxed))
                 return;
             __asm__ volatile("pause");
         } while (host_ticks(host) - begin < vcpu->poll);
+    vcpu->looked_awake = false;
     atomic_store(&vcpu->asleep, 1);
     if (!atomic_load(&vcpu->pending))
         (void)host_event_wait(vcpu->wake, HOST_FOREVER);
@@ -336,7 +339,8 @@ static bool rest(struct vcpu *vcpu)
         if (!absorb(vcpu))
             return false;
         if (vcpu->activity == VCPU_HALTED &&
-            (vcpu->nmi || ((vcpu->state->rflags & RFLAGS_IF) && interrupt_waits(vcpu))))
+            (vcpu->nmi || ((vcpu->state->rflags & RFLAGS_IF) && interrupt_waits(vcpu)) ||
+             (vcpu->monitors && vcpu->stored)))
             vcpu->activity = VCPU_RUNNING;
         if (vcpu->activity == VCPU_RUNNING)
             return true;

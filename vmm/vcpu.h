@@ -26,6 +26,7 @@ struct vm;
 #define VCPU_STOP      0x10u // the machine ends, or is reset: look at it
 #define VCPU_LOOK      0x20u // the watchdog asks whether the guest makes progress
 #define VCPU_A20       0x40u // the machine's A20 gate has changed
+#define VCPU_STORE     0x80u // what MWAIT waits for may have been written
 
 /* A guest must not be able to fill the log, which all share. */
 #define VCPU_REPORTS_MAX 16u
@@ -49,6 +50,9 @@ struct vcpu {
     _Atomic uint32_t asleep; // waiting for wake
     struct host_event *wake;
     uint64_t poll;           // ticks to look for a signal before sleeping
+    bool looked_awake;       // the engine has done that already
+    bool monitors;           // halted by MWAIT: a write wakes it
+    bool stored;             // there was one
     unsigned reports;        // lines in the log about what this guest does
     uint64_t exits;          // statistics, and what the watchdog compares
     uint64_t looked;         // exits at the watchdog's last look

@@ -150,6 +150,7 @@ struct interp *vcpu_interp(struct vcpu *vcpu)
 {
     if (!vcpu->interp.state) {
         interp_init(&vcpu->interp, vcpu->state, &ops, vcpu, cpuid_physical_bits(&vcpu->vm->cpuid));
+        vcpu->interp.monitors = cpuid_has(&vcpu->vm->cpuid, 1, 0, 2, CPUID_1_ECX_MONITOR);
         vcpu->interp.amd = cpuid_is_amd(&vcpu->vm->cpuid);
     }
     return &vcpu->interp;

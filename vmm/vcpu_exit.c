@@ -165,10 +165,12 @@ static void handle_msr(struct vcpu *vcpu)
         set_edx_eax(state, value);
 }
 
-static void handle_hlt(struct vcpu *vcpu)
+static void handle_hlt(struct vcpu *vcpu, bool monitors)
 {
     if (!skip(vcpu))
         return;
+    vcpu->monitors = monitors;
+    vcpu->stored = false;
     if (!(vcpu->state->event & CPU_EVENT_VALID)) {
         vcpu->activity = VCPU_HALTED;
         vcpu->check = true;
@@ -275,13 +277,22 @@ static void handle_task(struct vcpu *vcpu)
     vcpu->ops->invalidate(vcpu->engine, vcpu->id);
 }
 
+/* Only an engine that notices writes leaves by it where CPUID shows it. */
+static void handle_mwait(struct vcpu *vcpu)
+{
+    if (vcpu_interp(vcpu)->monitors)
+        handle_hlt(vcpu, true);
+    else
+        vcpu_exception(vcpu, UD, VCPU_NO_CODE);
+}
+
 static void handle_rare(struct vcpu *vcpu)
 {
     switch (vcpu->state->reason) {
     case EXIT_TSC:       handle_tsc(vcpu); break;
     case EXIT_PMC:       vcpu_exception(vcpu, GP, 0); break;
     case EXIT_CACHE:     (void)skip(vcpu); break; // caches are coherent: nothing to write back
-    case EXIT_MWAIT:
+    case EXIT_MWAIT:     handle_mwait(vcpu); break;
     case EXIT_SVM:       vcpu_exception(vcpu, UD, VCPU_NO_CODE); break;
     case EXIT_XSETBV:    handle_xsetbv(vcpu); break;
     case EXIT_HYPERCALL: handle_hypercall(vcpu); break;
@@ -313,7 +324,7 @@ void vcpu_handle_exit(struct vcpu *vcpu)
     case EXIT_MEMORY:    vcpu_emulate(vcpu); break;
     case EXIT_MSR:       handle_msr(vcpu); break;
     case EXIT_CPUID:     handle_cpuid(vcpu); break;
-    case EXIT_HLT:       handle_hlt(vcpu); break;
+    case EXIT_HLT:       handle_hlt(vcpu, false); break;
     case EXIT_WINDOW:
     case EXIT_NMIWINDOW: vcpu->check = true; break;
     case EXIT_RECALL:    break;

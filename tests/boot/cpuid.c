@@ -164,6 +164,12 @@ static void narrow(void)
     is_u64(query(0x40000001, 0).eax, 2, "no clock without a known frequency");
     is_u64(query(0x15, 0).ebx, 0, "nor leaf 0x15");
     is_u64(cpuid_physical_bits(&table), 36, "36 physical bits");
+    is_u64(query(1, 0).ecx >> 3 & 1, 0, "no MONITOR");
+    c.monitor = true;
+    ok(cpuid_build(&table, &c), "with an engine that has it");
+    is_u64(query(1, 0).ecx >> 3 & 1, 1, "there is MONITOR");
+    is_u64((uint64_t)query(5, 0).eax << 32 | query(5, 0).ebx, 64ull << 32 | 64, "for lines of 64 bytes");
+    is_u64(query(5, 0).ecx | query(5, 0).edx, 0, "without hints");
     c.xcr0 = 0;
     ok(cpuid_build(&table, &c), "without extended state");
     is_u64(query(1, 0).ecx & (1u << 26 | 1u << 28), 0, "no XSAVE and no AVX");

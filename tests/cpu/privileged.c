@@ -98,6 +98,37 @@ static void test_exits(void)
     }
 }
 
+/* Where the engine can wait for writes. */
+static void test_monitor(void)
+{
+    static const char *const code[] = {"0f 01 c8", "0f 01 c9"};
+
+    begin(GUEST_LONG, 0);
+    g.state->cr4 &= ~CR4_SMAP;
+    g.interp.monitors = true;
+    g.state->gpr[CPU_RAX] = DATA + 0x23;
+    g.state->gpr[CPU_RCX] = 0x100000000;
+    ok(guest_done(&g, guest_step(&g, code[0])) && g.interp.monitored == DATA + 0x23, "monitor is done, and tells its address");
+    g.state->gpr[CPU_RAX] = 0x0000800000000000;
+    ok(refused(code[0], GP), "not of an address that is not canonical");
+    g.state->gpr[CPU_RAX] = 0x40000000;
+    ok(guest_faulted(&g, guest_step(&g, code[0]), EXCEPTION_PF, 0), "nor of a page that is not there");
+    g.state->fs.base = DATA;
+    g.state->gpr[CPU_RAX] = 0xabcdef00000010;
+    ok(guest_done(&g, guest_step(&g, "67 64 0f 01 c8")) && g.interp.monitored == DATA + 0x10, "by 32 bits of RAX, and FS");
+    ok(guest_step(&g, code[1]) == INTERP_EXIT && g.state->reason == EXIT_MWAIT && g.state->q0 == 1, "mwait is the vCPU's");
+    for (unsigned i = 0; i < 2; i++) {
+        begin(GUEST_LONG, 0);
+        g.interp.monitors = true;
+        g.state->gpr[CPU_RAX] = DATA;
+        g.state->gpr[CPU_RCX] = 1;
+        ok(refused(code[i], GP), "no hints in ECX");
+        begin(GUEST_LONG, 3);
+        g.interp.monitors = true;
+        ok(refused(code[i], UD), "not for user code");
+    }
+}
+
 static void test_kept(void)
 {
     for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) {
@@ -256,6 +287,7 @@ int main(void)
 {
     guest_init(&g);
     test_exits();
+    test_monitor();
     test_kept();
     test_tables();
     test_control();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A second CPU: code that the first one writes, its start, NMIs to one that lets interrupts in all the time, NMIs that meet, broadcasts, one time for both. */
+/* A second CPU: MWAIT for what the first one writes, code that it writes, its start, NMIs to one that lets interrupts in all the time, NMIs that meet, broadcasts, one time for both. */
 #include "guest.h"
 
 #define APIC 0xfee00000u
@@ -146,6 +146,84 @@ static bool write_code(void)
     return wait_for(&last, CALLS) && backwards == 0;
 }
 
+/*
+ * The second CPU sleeps in MWAIT until the first one writes: at once, or after so long that nobody
+ * looks at the line any more; by several kinds of stores, beside it in its page too, and not at all,
+ * with an interrupt.
+ */
+#define WAKES 400u
+#define LONG  2000000u // ticks of the TSC
+static volatile uint32_t watched[2048] __attribute__((aligned(4096)));
+static volatile uint32_t woken, mwaits, fell_through;
+
+static bool has_monitor(void)
+{
+    uint32_t leaf = 1, ebx, ecx = 0, edx;
+
+    __asm__("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return ecx & 8;
+}
+
+static void monitor(const volatile uint32_t *what)
+{
+    __asm__ volatile("monitor" : : "a"(what), "c"(0), "d"(0) : "memory");
+}
+
+static void mwait(void)
+{
+    mwaits++;
+    __asm__ volatile("sti; mwait; cli" : : "a"(0), "c"(0) : "memory");
+}
+
+static void wait_monitored(void)
+{
+    mwait();
+    fell_through = 1; // nothing was armed
+    for (uint32_t n = 1; n <= WAKES; n++) {
+        volatile uint32_t *what = &watched[n & 1 ? 16 : 1023];
+
+        for (; *what != n && broadcasts != n;) {
+            monitor(what);
+            if (*what != n && broadcasts != n)
+                mwait();
+        }
+        woken = n;
+    }
+}
+
+static void write_watched(volatile uint32_t *to, uint32_t n)
+{
+    uint32_t value = n, count = 4;
+
+    switch (n / 2 % 5) {
+    case 0: *to = n; break;
+    case 1: __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*to)); break;
+    case 2: __asm__ volatile("rep movsb" : "+D"(to), "+c"(count), "=m"(watched) : "S"(&value), "m"(value)); break;
+    case 3: __asm__ volatile("movd %1, %%xmm0; movd %%xmm0, %0" : "=m"(*to) : "r"(value)); break;
+    default:
+        broadcasts = n - 1;
+        wr(ICR_HIGH, 1 << 24);
+        wr(ICR, 0x4045); // its handler counts
+    }
+}
+
+static bool write_monitored(void)
+{
+    if (!wait_for(&fell_through, 1))
+        return false;
+    for (uint32_t n = 1; n <= WAKES; n++) {
+        for (uint64_t start = tsc(), pause = n % 3 ? 0 : LONG; tsc() - start < pause;)
+            __asm__ volatile("pause");
+        if (n % 6 == 0)
+            watched[512] = n; // beside it
+        write_watched(&watched[n & 1 ? 16 : 1023], n);
+        if (!wait_for(&woken, n))
+            return false;
+    }
+    figure("mwaits", mwaits);
+    return mwaits < 20 * WAKES; // it did sleep: a thousand times as many are made in that time
+}
+
 void ap_main(void)
 {
     wr(SVR, 0x1ff);
@@ -157,6 +235,8 @@ void ap_main(void)
         grow(1, &grew);
     if (wait_for(&work, 3))
         call_written();
+    if (wait_for(&work, 4) && has_monitor())
+        wait_monitored();
     __asm__ volatile("sti");
     for (;;)
         __asm__ volatile("hlt");
@@ -233,6 +313,9 @@ bool smp_good(void)
     turn = 0;
     work = 3;
     if (!said(write_code(), "code that another CPU writes"))
+        return false;
+    work = 4;
+    if (has_monitor() && !said(write_monitored(), "MWAIT ends when another CPU writes"))
         return false;
     return said(broadcast(0xff, 0x4045), "a physical broadcast") && said(broadcast(0, 0x84045), "all including oneself");
 }

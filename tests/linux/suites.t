@@ -27,7 +27,9 @@ for engine in interpreter recompiler; do
     is $? 1 "$engine: what is known of page tables and code, and what flushes it"
     grep -E 'not so|figure' "$log" | sed 's/^/# /'
     run --engine "$engine" --cpus 2 --append "test=platform cpus=2"
-    is $status 1 "$engine: with two CPUs"
+    is $? 1 "$engine: with two CPUs"
+    grep -E 'not so|figure' "$log" | sed 's/^/# /'
+    has "$(grep -c '^figure mwaits' "$log")" "^$([ $engine = recompiler ] && echo 1 || echo 0)$" "MONITOR is the recompiler's alone"
     has "$(grep -c '^guest: with the test device' "$log")" '^0$' "without --test-device there is none"
 done
 tap_end

@@ -18,7 +18,7 @@ void cpuid_read_native(void *arg, uint32_t leaf, uint32_t subleaf, struct cpuid_
 
 /*
  * What passes from the processor underneath, and what is always there because it is virtualized
- * here. Registers not named are zero. Left out with intent: MONITOR and MWAIT, virtualization
+ * here. Registers not named are zero. Left out with intent: virtualization
  * itself, performance counters, thermal and power control, SMX, MPX, TSX, PKU, speculation control
  * (its MSRs are not switched), SMM and machine check banks.
  */
@@ -320,6 +320,15 @@ static void add_frequencies(struct build *b)
                                                         0 };
 }
 
+/* Leaf 5: lines of 64 bytes; no hints, no power states. */
+static void add_monitor(struct build *b)
+{
+    if (!b->config->monitor)
+        return;
+    entry(b->t, 1, 0, false)->ecx |= B(CPUID_1_ECX_MONITOR);
+    *entry(b->t, 5, 0, false) = (struct cpuid_regs){ 64, 64, 0, 0 };
+}
+
 static void add_hypervisor(struct build *b)
 {
     if (b->config->hypervisor != CPUID_HYPERVISOR_KVM)
@@ -384,6 +393,7 @@ bool cpuid_build(struct cpuid_table *t, const struct cpuid_config *config)
     add_xstate(&b);
     add_topology(&b);
     add_frequencies(&b);
+    add_monitor(&b);
     add_hypervisor(&b);
     apply_overrides(t, config);
     if (t->count > CPUID_MAX_ENTRIES)

@@ -51,6 +51,7 @@ struct cpuid_config {
     uint64_t       apic_khz;  // of the local APIC timer before its divider
     uint64_t       xcr0;      // extended state that the engine switches; 0: no XSAVE
     bool           tsc_aux;   // the engine switches TSC_AUX
+    bool           monitor;   // MONITOR and MWAIT wait for writes
     enum cpuid_hypervisor hypervisor;
     const struct cpuid_override *overrides;
     size_t         override_count;
@@ -91,6 +92,7 @@ unsigned cpuid_physical_bits(const struct cpuid_table *t);
 bool cpuid_is_amd(const struct cpuid_table *t); // or Hygon, which is the same in what differs from Intel
 
 /* Bits that others ask for. */
+#define CPUID_1_ECX_MONITOR      3u
 #define CPUID_1_ECX_X2APIC       21u
 #define CPUID_1_ECX_TSC_DEADLINE 24u
 #define CPUID_1_ECX_XSAVE        26u

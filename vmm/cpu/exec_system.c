@@ -32,14 +32,33 @@ enum interp_status exec_xsetbv(struct interp *c)
     return exit_privileged(c, EXIT_XSETBV, 0);
 }
 
-/* MONITOR and MWAIT are undefined above CPL 0 (APM volume 3, MONITOR). */
-static enum interp_status monitor_exit(struct interp *c, uint64_t which)
+/* MONITOR and MWAIT are undefined above CPL 0 (APM volume 3, MONITOR); no hints in ECX are known. */
+static enum interp_status monitor_allowed(struct interp *c)
 {
-    return c->cpl ? exec_fault(c, EXCEPTION_UD) : exec_exit(c, EXIT_MWAIT, which, 0);
+    if (c->cpl)
+        return exec_fault(c, EXCEPTION_UD);
+    return c->monitors && (uint32_t)c->state->gpr[CPU_RCX] ? exec_gp0(c) : INTERP_DONE;
 }
 
-enum interp_status exec_monitor(struct interp *c) { return monitor_exit(c, 0); }
-enum interp_status exec_mwait(struct interp *c)   { return monitor_exit(c, 1); }
+/* It is a load of a byte; that it is armed is the engine's to do. */
+enum interp_status exec_monitor(struct interp *c)
+{
+    static const uint64_t masks[] = {[2] = 0xffff, [4] = 0xffffffff, [8] = ~0ull};
+    struct access a;
+
+    TRY(monitor_allowed(c));
+    if (!c->monitors)
+        return exec_exit(c, EXIT_MWAIT, 0, 0);
+    TRY(exec_linear(c, c->insn.segment, c->state->gpr[CPU_RAX] & masks[c->insn.addrsize], 1, 0,
+                    &c->monitored));
+    return exec_prepare(c, c->monitored, 1, 0, &a);
+}
+
+enum interp_status exec_mwait(struct interp *c)
+{
+    TRY(monitor_allowed(c));
+    return exec_exit(c, EXIT_MWAIT, 1, 0);
+}
 
 static enum interp_status tsc_exit(struct interp *c, uint64_t which)
 {

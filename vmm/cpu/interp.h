@@ -89,6 +89,7 @@ struct interp {
     void *arg;
     uint8_t physical_bits;      // of guest-physical addresses, 32 to 52
     bool amd;                   // SYSCALL and SYSRET outside of 64-bit code too, which Intel's processors refuse
+    bool monitors;              // MONITOR and MWAIT are there; else both leave (EXIT_MWAIT) for #UD
     uint32_t share;             // INTERP_SHARE, or less for who needs to stop in between
     uint32_t host;              // HOST_*: what this processor has (host_feature.h)
     struct interp_fault fault;
@@ -107,6 +108,7 @@ struct interp {
     uint32_t hits;              // B0 to B3 of what this step has accessed; BS, if it says so itself
     uint32_t pending;           // and of the one that loaded SS
     uint64_t invalidated;       // linear address of the last INVLPG
+    uint64_t monitored;         // of the last MONITOR
     struct walk_cache walks;
     struct tlb *tlb;              // NULL: every translation is checked against the tables
     struct interp_decoded *cache; // by linear address

@@ -11,10 +11,10 @@
  * AES, PCLMULQDQ, SHA, GFNI; no AVX-512, RDRAND, RDSEED, RDPID, CLZERO.
  */
 const struct cpuid_override software_features[] = {
-    /* SSE3 PCLMULQDQ SSSE3 FMA CMPXCHG16B PCID SSE4.1 SSE4.2 X2APIC MOVBE POPCNT TSC-deadline AES
+    /* SSE3 PCLMULQDQ MONITOR SSSE3 FMA CMPXCHG16B PCID SSE4.1 SSE4.2 X2APIC MOVBE POPCNT TSC-deadline AES
        XSAVE AVX F16C hypervisor */
     {0x00000001, 0, 2,
-     BIT(0) | BIT(1) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(21) |
+     BIT(0) | BIT(1) | BIT(3) | BIT(9) | BIT(12) | BIT(13) | BIT(17) | BIT(19) | BIT(20) | BIT(21) |
          BIT(22) | BIT(23) | BIT(24) | BIT(25) | BIT(26) | BIT(28) | BIT(29) | BIT(31), 0},
     /* FSGSBASE TSC_ADJUST BMI1 AVX2 SMEP BMI2 ERMS INVPCID ADX SMAP SHA; CLFLUSHOPT and CLWB,
        which do nothing on any processor */

@@ -51,6 +51,8 @@ struct block_trap {
 
 #define PAGE_CODE   1u // has blocks: no view may have a tag for writing
 #define PAGE_TAGGED 2u // a view may have one
+#define PAGE_WAITED 4u // a vCPU may wait for a write to it (monitor.h): likewise
+#define PAGE_NOTED  (PAGE_CODE | PAGE_WAITED)
 
 struct page {
     uint32_t first;         // block

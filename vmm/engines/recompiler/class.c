@@ -29,7 +29,8 @@ static enum insn_class class_of_01(const struct insn *i)
 {
     if (i->prefixes & (INSN_REP | INSN_REPNE | INSN_OPSIZE | INSN_LOCK))
         return INSN_INTERPRET;
-    return i->modrm == 0xca   ? INSN_CLAC
+    return i->modrm == 0xc9   ? INSN_MWAIT
+           : i->modrm == 0xca ? INSN_CLAC
            : i->modrm == 0xcb ? INSN_STAC
            : i->modrm == 0xf8 ? INSN_SWAPGS
            : i->modrm == 0xf9 ? INSN_RDTSC : INSN_INTERPRET; // RDTSCP
@@ -162,6 +163,8 @@ enum insn_class insn_class_of(const struct translation *t, const struct unit *u)
         return t->code_size == 8 && i->addrsize == 8 && (t->mode & REC_MODE_AVX) ? class : INSN_INTERPRET;
     if (class == INSN_WRITE_CR3 || class == INSN_INVLPG)
         return t->code_size == 8 && i->addrsize == 8 && !(t->mode & REC_MODE_USER) ? class : INSN_INTERPRET;
+    if (class == INSN_MWAIT)
+        return t->mode & REC_MODE_USER || t->blocks->alone ? INSN_INTERPRET : class;
     if (class == INSN_READ_CR || class == INSN_WRITE_MSR)
         return t->mode & REC_MODE_USER ? INSN_INTERPRET : class;
     if (class == INSN_RDTSC)

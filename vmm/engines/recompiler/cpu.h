@@ -70,6 +70,16 @@ struct rec_stack_page {
 
 #define REC_WROTE 16u // writes of an instruction, or of the delivery of an interrupt, that are remembered
 
+#define REC_LINE_WORDS 8u
+
+/* What MONITOR has armed. */
+struct rec_monitor {
+    const uint8_t *line;       // the host's address; NULL: nothing
+    uint64_t gpa;
+    uint64_t was[REC_LINE_WORDS];
+    _Atomic uint64_t waiting;  // guest-physical address of the page, plus 1: the vCPU waits for a write to it
+};
+
 struct rec_cpu {
     uint8_t stack[REC_STACK];
     struct cpu_state state; // host RSP points here
@@ -126,6 +136,7 @@ struct rec_cpu {
     struct rec_wrote {
         uint64_t gpa, size;
     } wrote[REC_WROTE];
+    struct rec_monitor monitor;
     _Atomic uint32_t inside;    // may be in translated code
     _Atomic uint32_t kicked;
     _Atomic uint64_t entries, interpreted, fills;

@@ -9,29 +9,6 @@
 
 #define PAGE 4096ull
 
-/* Not while another vCPU is still taking the tags away. */
-static bool is_code(struct blocks *blocks, uint64_t gpa)
-{
-    unsigned flags = atomic_load(&blocks_page(blocks, gpa)->flags);
-
-    return (flags & (PAGE_CODE | PAGE_TAGGED)) == PAGE_CODE;
-}
-
-/* Makes the page one that may hold code: whoever writes to it is noticed from now on. */
-static void watch(struct rec_cpu *cpu, uint64_t gpa, const uint8_t *host)
-{
-    struct engine *engine = cpu->engine;
-    struct page *page = blocks_page(engine->blocks, gpa);
-
-    if (is_code(engine->blocks, gpa) || !(atomic_fetch_or(&page->flags, PAGE_CODE) & PAGE_TAGGED))
-        return;
-    rec_stop_all(cpu);
-    for (unsigned i = 0; i < engine->count; i++)
-        memory_unwrite(engine->cpu[i], host);
-    atomic_fetch_and(&page->flags, (uint8_t)~PAGE_TAGGED);
-    rec_resume_all(cpu);
-}
-
 static void flush_cache(struct rec_cpu *cpu)
 {
     struct engine *engine = cpu->engine;
@@ -72,8 +49,8 @@ static enum found find_locked(struct rec_cpu *cpu, const struct origin *place, s
     *block = blocks_find(blocks, place);
     if (*block)
         return FOUND;
-    if (!is_code(blocks, place->page) ||
-        (place->page2 != BLOCK_ONE_PAGE && !is_code(blocks, place->page2)))
+    if (!stop_is_watched(blocks_page(blocks, place->page), PAGE_CODE) ||
+        (place->page2 != BLOCK_ONE_PAGE && !stop_is_watched(blocks_page(blocks, place->page2), PAGE_CODE)))
         return AGAIN;
     *block = blocks_translate(blocks, place);
     if (*block && vm_traces(cpu->engine->vm, TRACE_BLOCKS))
@@ -131,9 +108,9 @@ struct block *find_block(struct rec_cpu *cpu, uint64_t *flushes, bool *global)
     if (found == NOT_FOUND)
         return NULL;
     do {
-        watch(cpu, place.page, place.bytes);
+        stop_watch(cpu, place.page, place.bytes, PAGE_CODE);
         if (place.page2 != BLOCK_ONE_PAGE)
-            watch(cpu, place.page2, place.bytes2);
+            stop_watch(cpu, place.page2, place.bytes2, PAGE_CODE);
         host_mutex_lock(engine->lock);
         found = find_locked(cpu, &place, &block);
         *flushes = engine->blocks->flushes;

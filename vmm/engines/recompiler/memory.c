@@ -36,7 +36,7 @@ static bool tag_for_writing(struct rec_cpu *cpu, uint64_t gpa)
     struct page *page = blocks_page(cpu->engine->blocks, gpa);
     uint8_t flags = page ? atomic_load(&page->flags) : PAGE_CODE;
 
-    while (!(flags & PAGE_CODE))
+    while (!(flags & PAGE_NOTED))
         if (atomic_compare_exchange_weak(&page->flags, &flags, flags | PAGE_TAGGED))
             return true;
     return false;
@@ -176,7 +176,7 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     if ((kind & REC_ACCESS_WRITTEN) && cpu->view->write[view_index(page)] != page) {
         struct page *code = blocks_page(cpu->engine->blocks, gpa);
 
-        cpu->split = code && atomic_load(&code->flags) & PAGE_CODE ? REC_SPLIT_LOOP : REC_SPLIT_ONCE;
+        cpu->split = code && atomic_load(&code->flags) & PAGE_NOTED ? REC_SPLIT_LOOP : REC_SPLIT_ONCE;
         return REC_REFUSED;
     }
     return (uint64_t)(uintptr_t)host - page;

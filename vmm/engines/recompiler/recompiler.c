@@ -32,6 +32,7 @@ const struct engine_ops engine_recompiler = {
     .tsc_aux       = true,
     .masks_a20     = true,
     .live_vectors  = true,
+    .monitors      = true,
     .arch_capabilities = SOFTWARE_IMMUNITIES,
     .cpuid         = software_cpuid,
     .features      = software_features,

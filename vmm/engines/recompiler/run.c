@@ -7,6 +7,7 @@
 #include "vmm/engines/recompiler/lockstep.h"
 #include "vmm/engines/recompiler/memory.h"
 #include "vmm/engines/recompiler/mode.h"
+#include "vmm/engines/recompiler/monitor.h"
 #include "vmm/engines/recompiler/run.h"
 #include "vmm/engines/recompiler/stop.h"
 
@@ -154,9 +155,18 @@ static void after_step(struct rec_cpu *cpu, const struct insn *insn)
     } else if (insn->map == MAP_0F && insn->opcode == 0x01 && insn->memory &&
                (insn->modrm >> 3 & 7) == 7) { // INVLPG
         memory_flush_page(cpu, cpu->vcpu->interp.invalidated);
+    } else if (insn->map == MAP_0F && insn->opcode == 0x01 && insn->modrm == 0xc8) { // MONITOR
+        monitor_arm(cpu, cpu->vcpu->interp.monitored);
     } else if (insn->map == MAP_38 && insn->opcode == 0x82) { // INVPCID
         memory_flush_all(cpu);
     }
+}
+
+/* Goes on behind an instruction that has left and is done. */
+static bool skip(struct rec_cpu *cpu)
+{
+    vcpu_advance(cpu->vcpu, vcpu_interp(cpu->vcpu)->next_rip);
+    return true;
 }
 
 /* One instruction by the interpreter. True: the vCPU has to do something. */
@@ -179,7 +189,7 @@ static bool step(struct rec_cpu *cpu)
         fault(cpu);
         return false;
     case INTERP_EXIT:
-        return true;
+        return cpu->state.reason != EXIT_MWAIT || !interp->monitors || monitor_waits(cpu) || !skip(cpu);
     default:
         save_vectors(cpu); // the log uses them
         vcpu_unsupported(vcpu);
@@ -354,6 +364,8 @@ bool run_vcpu(struct engine *engine, unsigned n)
     cpu->exit = REC_EXIT_LOOKUP;
     cpu->view_base = 0;
     stop_written_after(cpu); // by the vCPU itself, between two runs
+    if (atomic_load_explicit(&cpu->monitor.waiting, memory_order_relaxed))
+        atomic_store(&cpu->monitor.waiting, 0);
     for (;;) {
         if (atomic_load_explicit(&cpu->poll, memory_order_relaxed))
             atomic_store(&cpu->poll, 0); // before the look at what it was for

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Stopping all vCPUs, and what makes that necessary: code that is written to. */
+/* Stopping all vCPUs, and what makes that necessary: pages whose writes are noticed, such as code's. */
 #include "vmm/engines/recompiler/blocks.h"
+#include "vmm/engines/recompiler/memory.h"
+#include "vmm/engines/recompiler/monitor.h"
 #include "vmm/engines/recompiler/run.h"
 #include "vmm/engines/recompiler/stop.h"
 
@@ -43,6 +45,26 @@ void rec_resume_all(struct rec_cpu *cpu)
     resume(cpu->engine);
 }
 
+/* Not while another vCPU is still taking the tags away. */
+bool stop_is_watched(const struct page *page, uint8_t flag)
+{
+    return (atomic_load(&page->flags) & (flag | PAGE_TAGGED)) == flag;
+}
+
+void stop_watch(struct rec_cpu *cpu, uint64_t gpa, const uint8_t *host, uint8_t flag)
+{
+    struct engine *engine = cpu->engine;
+    struct page *page = blocks_page(engine->blocks, gpa);
+
+    if (stop_is_watched(page, flag) || !(atomic_fetch_or(&page->flags, flag) & PAGE_TAGGED))
+        return;
+    rec_stop_all(cpu);
+    for (unsigned i = 0; i < engine->count; i++)
+        memory_unwrite(engine->cpu[i], host);
+    atomic_fetch_and(&page->flags, (uint8_t)~PAGE_TAGGED);
+    rec_resume_all(cpu);
+}
+
 /* A device has written to guest RAM: code that was there is no more. From any thread. */
 void run_device_wrote(void *arg, uint64_t gpa, uint64_t size)
 {
@@ -52,6 +74,8 @@ void run_device_wrote(void *arg, uint64_t gpa, uint64_t size)
     for (uint64_t at = gpa & ~(PAGE - 1); at < gpa + size; at += PAGE) {
         struct page *page = blocks_page(engine->blocks, at);
 
+        if (page && (atomic_load(&page->flags) & PAGE_WAITED))
+            monitor_wrote(engine, NULL, page, at);
         if (!page || !(atomic_load(&page->flags) & PAGE_CODE))
             continue;
         stop(engine, NULL);
@@ -78,6 +102,8 @@ static void note_write(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
     struct engine *engine = cpu->engine;
     struct page *page = blocks_page(engine->blocks, gpa);
 
+    if (page && (atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_WAITED))
+        monitor_wrote(engine, cpu, page, gpa);
     if (!page || !(atomic_load_explicit(&page->flags, memory_order_relaxed) & PAGE_CODE))
         return;
     rec_stop_all(cpu); // until the instruction is done
@@ -94,7 +120,7 @@ static void note_walk(struct rec_cpu *cpu, uint64_t gpa, uint64_t size)
 {
     struct page *page = blocks_page(cpu->engine->blocks, gpa);
 
-    if (!page || !(atomic_load(&page->flags) & PAGE_CODE) || cpu->wrote_count == REC_WROTE)
+    if (!page || !(atomic_load(&page->flags) & PAGE_NOTED) || cpu->wrote_count == REC_WROTE)
         return;
     cpu->wrote[cpu->wrote_count++] = (struct rec_wrote){gpa, size};
     atomic_store(&cpu->poll, 1);

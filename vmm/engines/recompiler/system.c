@@ -3,6 +3,7 @@
  * RFLAGS and the interrupt flag, SWAPGS, STAC and CLAC in place, at CPL 0; string instructions and
  * the clock by C functions. What is not as expected is left to the interpreter.
  */
+#include "vmm/engines/recompiler/monitor.h"
 #include "vmm/engines/recompiler/translate.h"
 
 #define WRGSBASE ((struct op){.map = 1, .byte = 0xae, .pp = 2, .w = true}) // /3
@@ -251,6 +252,7 @@ void system_emit(struct translation *t, const struct unit *u)
     case INSN_BASE:   base(t, u); break;
     case INSN_RDTSC:  system_call(t, u, rec_rdtsc, u->insn.opcode == 0x01); break;
     case INSN_WRITE_MSR: system_call(t, u, rec_write_msr, (uint32_t)u->offset + u->insn.length); break;
+    case INSN_MWAIT:  system_call(t, u, rec_mwait, (uint32_t)u->offset + u->insn.length); break;
     default:          break;
     }
 }

@@ -216,7 +216,7 @@ static void emit_unit(struct translation *t, const struct unit *u)
     case INSN_STRING: case INSN_CLI: case INSN_STI: case INSN_PUSHF: case INSN_POPF:
     case INSN_STAC: case INSN_CLAC: case INSN_SWAPGS: case INSN_DF: case INSN_RDTSC:
     case INSN_FENCE: case INSN_READ_SEGMENT: case INSN_READ_CR: case INSN_BASE: case INSN_XSAVE:
-    case INSN_XRSTOR: case INSN_WRITE_MSR:
+    case INSN_XRSTOR: case INSN_WRITE_MSR: case INSN_MWAIT:
         system_emit(t, u);
         break;
     case INSN_BIT:   copy_bit(t, u); break;
