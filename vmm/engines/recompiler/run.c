@@ -162,13 +162,6 @@ static void after_step(struct rec_cpu *cpu, const struct insn *insn)
     }
 }
 
-/* Goes on behind an instruction that has left and is done. */
-static bool skip(struct rec_cpu *cpu)
-{
-    vcpu_advance(cpu->vcpu, vcpu_interp(cpu->vcpu)->next_rip);
-    return true;
-}
-
 /* One instruction by the interpreter. True: the vCPU has to do something. */
 static bool step(struct rec_cpu *cpu)
 {
@@ -189,7 +182,10 @@ static bool step(struct rec_cpu *cpu)
         fault(cpu);
         return false;
     case INTERP_EXIT:
-        return cpu->state.reason != EXIT_MWAIT || !interp->monitors || monitor_waits(cpu) || !skip(cpu);
+        if (cpu->state.reason != EXIT_MWAIT || !interp->monitors || monitor_waits(cpu))
+            return true;
+        vcpu_advance(vcpu, interp->next_rip);
+        return false;
     default:
         save_vectors(cpu); // the log uses them
         vcpu_unsupported(vcpu);
