@@ -8,6 +8,7 @@
 #include "vmm/cpu/debug.h"
 #include "vmm/cpu/exec.h"
 
+#include "vmm/cpu/atomic.h"
 #include "vmm/cpu/gate.h"
 #include "vmm/cpu/task.h"
 
@@ -73,6 +74,20 @@ static enum interp_status read_implicit(struct interp *c, uint64_t linear, unsig
     return INTERP_DONE;
 }
 
+/*
+ * Where something is in RAM if it can be had at once, else NULL: then its words, each by itself,
+ * find the fault, if there is one.
+ */
+static uint8_t *at_once(struct interp *c, uint64_t linear, unsigned size, uint32_t flags)
+{
+    struct access a;
+
+    if ((uint64_t)((int64_t)(linear << 16) >> 16) != linear || (linear & 0xfff) + size > 0x1000 ||
+        exec_prepare(c, linear, size, flags, &a) != INTERP_DONE)
+        return NULL;
+    return exec_pointer(&a);
+}
+
 static enum interp_status gate_fault(struct interp *c, enum exception fault,
                                      const struct delivery *d)
 {
@@ -83,12 +98,18 @@ static enum interp_status read_gate(struct interp *c, const struct delivery *d, 
 {
     unsigned size = long_mode(c) ? 16 : 8;
     uint64_t low, high = 0, at = c->state->idtr.base + d->vector * size;
+    const uint8_t *host;
 
     if (d->vector * size + size - 1 > c->state->idtr.limit)
         return gate_fault(c, EXCEPTION_GP, d);
-    TRY(read_implicit(c, at, 8, &low));
-    if (long_mode(c))
-        TRY(read_implicit(c, at + 8, 8, &high));
+    if (long_mode(c) && (host = at_once(c, at, 16, ACCESS_IMPLICIT)) != NULL) {
+        low = atomic_load_guest(host, 8);
+        high = atomic_load_guest(host + 8, 8);
+    } else {
+        TRY(read_implicit(c, at, 8, &low));
+        if (long_mode(c))
+            TRY(read_implicit(c, at + 8, 8, &high));
+    }
     *g = (struct gate){
         .offset = (low & 0xffff) | (low >> 32 & 0xffff0000) | high << 32,
         .selector = (uint16_t)(low >> 16),
@@ -158,6 +179,25 @@ static enum interp_status push_virtual8086(struct interp *c, unsigned size)
     return INTERP_DONE;
 }
 
+/* The frame of 64-bit code; its stack pointer is aligned. */
+static enum interp_status push_long(struct interp *c, const struct delivery *d, uint64_t ss, uint64_t rsp)
+{
+    const uint64_t word[6] = {ss, rsp, c->state->rflags, c->state->cs.sel, c->next_rip, d->code};
+    unsigned count = d->has_code ? 6 : 5;
+    uint64_t sp = c->state->gpr[CPU_RSP];
+    uint8_t *host = at_once(c, sp - 8 * count, 8 * count, ACCESS_WRITE);
+
+    if (host) {
+        for (unsigned i = 0; i < count; i++)
+            atomic_store_guest(host + 8 * (count - 1 - i), 8, word[i]);
+        c->state->gpr[CPU_RSP] = sp - 8 * count;
+        return INTERP_DONE;
+    }
+    for (unsigned i = 0; i < count; i++)
+        TRY(exec_stack_push(c, 8, word[i]));
+    return INTERP_DONE;
+}
+
 static enum interp_status push_frame(struct interp *c, const struct delivery *d,
                                      const struct gate *g, unsigned cpl, bool virtual8086)
 {
@@ -169,10 +209,11 @@ static enum interp_status push_frame(struct interp *c, const struct delivery *d,
     if (long_mode(c)) {
         c->mode = 8;
         c->state->gpr[CPU_RSP] &= ~15ull;
+        return push_long(c, d, ss, rsp);
     }
     if (virtual8086)
         TRY(push_virtual8086(c, g->size));
-    if (inner || long_mode(c)) {
+    if (inner) {
         TRY(exec_stack_push(c, g->size, ss));
         TRY(exec_stack_push(c, g->size, rsp));
     }
