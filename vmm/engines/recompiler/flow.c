@@ -43,9 +43,14 @@ static void jump_anywhere(struct translation *t, const struct unit *u)
     jump_by_table(t);
 }
 
-static bool in_page(int32_t offset)
+/*
+ * Can a jump to `offset` be chained? An instruction in two pages is found by its linear address: which
+ * page is the second one is not this one's to know.
+ */
+static bool is_chained(const struct translation *t, int32_t offset)
 {
-    return offset >= 0 && offset < (int32_t)PAGE_BYTES;
+    return offset >= 0 && offset < (int32_t)PAGE_BYTES &&
+           !blocks_crosses(t->bytes, (unsigned)offset, t->mode);
 }
 
 static struct cold *new_cold(struct translation *t, int32_t offset)
@@ -93,7 +98,7 @@ void flow_table(struct translation *t, int32_t offset)
 
 void flow_jump(struct translation *t, int32_t offset, int32_t from)
 {
-    if (in_page(offset)) {
+    if (is_chained(t, offset)) {
         chain(t, offset, from);
         return;
     }
@@ -107,7 +112,7 @@ void flow_jump(struct translation *t, int32_t offset, int32_t from)
 void flow_jcc(struct translation *t, const struct unit *u)
 {
     int32_t offset = u->offset + u->insn.length + (int32_t)u->insn.imm;
-    bool inside = in_page(offset), back = offset <= (int32_t)u->offset;
+    bool inside = is_chained(t, offset), back = offset <= (int32_t)u->offset;
     enum block_flags wanted = inside ? translate_flags_wanted(t, offset) : BLOCK_FLAGS_MEMORY;
     struct cold *c;
 
@@ -252,7 +257,7 @@ static void cold_taken(struct translation *t, struct cold *c)
 
     if (c->save)
         flags_save_raw(t->e);
-    if (!in_page(c->offset)) {
+    if (!is_chained(t, c->offset)) {
         linear_address(t, c->offset);
         jump_by_table(t);
         return;

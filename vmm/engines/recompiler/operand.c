@@ -180,7 +180,7 @@ static void load_addend(struct translation *t, const struct unit *u, bool by_pex
 {
     const int32_t at = (int32_t)offsetof(struct view, addend);
 
-    if (!u->chases) {
+    if (!u->chases || !(t->mode & REC_MODE_USER)) {
         emit_load(t->e, R15, column(by_pext, offsetof(struct view, addend)));
         return;
     }
