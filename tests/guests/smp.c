@@ -199,7 +199,12 @@ static void write_watched(volatile uint32_t *to, uint32_t n)
     case 0: *to = n; break;
     case 1: __asm__ volatile("xchg %0, %1" : "+r"(value), "+m"(*to)); break;
     case 2: __asm__ volatile("rep movsb" : "+D"(to), "+c"(count), "=m"(watched) : "S"(&value), "m"(value)); break;
-    case 3: __asm__ volatile("movd %1, %%xmm0; movd %%xmm0, %0" : "=m"(*to) : "r"(value)); break;
+    case 3:
+        if (option("vectors", 1))
+            __asm__ volatile("movd %1, %%xmm0; movd %%xmm0, %0" : "=m"(*to) : "r"(value));
+        else
+            __asm__ volatile("movnti %1, %0" : "=m"(*to) : "r"(value));
+        break;
     default:
         broadcasts = n - 1;
         wr(ICR_HIGH, 1 << 24);

@@ -42,7 +42,8 @@ void monitor_arm(struct rec_cpu *cpu, uint64_t linear)
 
 /*
  * That it is waited for is known before the page is marked, and the page before the last look at
- * the line: a writer that does not see the one is seen by the other.
+ * the line: a writer that does not see the one is seen by the other. One that has stopped all
+ * others does not look at the page a second time: it is waited for.
  */
 bool monitor_waits(struct rec_cpu *cpu)
 {
@@ -54,6 +55,8 @@ bool monitor_waits(struct rec_cpu *cpu)
         return false;
     atomic_store(&cpu->monitor.waiting, page | 1);
     stop_watch(cpu, page, line - (cpu->monitor.gpa - page), PAGE_WAITED);
+    host_mutex_lock(cpu->engine->lock);
+    host_mutex_unlock(cpu->engine->lock);
     atomic_thread_fence(memory_order_seq_cst);
     waits = !changed(cpu);
     cpu->monitor.line = NULL;
