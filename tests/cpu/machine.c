@@ -264,6 +264,27 @@ bool machine_run(struct machine *machine, unsigned mode, struct cpu_state *state
     return true;
 }
 
+#define DATA_ENTRY (TABLES + 3 * PAGE + 8 * 2)
+
+static uint64_t data_entry(struct machine *m)
+{
+    uint64_t value;
+
+    memcpy(&value, ram(m, DATA_ENTRY & ~(PAGE - 1)) + DATA_ENTRY % PAGE, 8);
+    return value;
+}
+
+void machine_unmark(struct machine *machine)
+{
+    put64(machine, DATA_ENTRY, data_entry(machine) & ~(uint64_t)ENTRY_AD);
+    machine->ops->invalidate(machine->engine, 0);
+}
+
+unsigned machine_marks(struct machine *machine)
+{
+    return (unsigned)(data_entry(machine) & ENTRY_AD);
+}
+
 uint64_t machine_interpreted(const struct machine *machine)
 {
     return machine->kind == MACHINE_RECOMPILER ? recompiler_stats(machine->engine).interpreted : 0;

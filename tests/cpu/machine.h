@@ -45,6 +45,9 @@ void machine_put(struct machine *machine, unsigned offset, const void *bytes, un
  */
 bool machine_run(struct machine *machine, unsigned mode, struct cpu_state *state,
                  struct machine_end *end);
+/* The data's page as not accessed and not dirty, which the engine does not know otherwise; and what it is since: bits 5 and 6. */
+void machine_unmark(struct machine *machine);
+unsigned machine_marks(struct machine *machine);
 /* Instructions that the recompiler left to the interpreter. */
 uint64_t machine_interpreted(const struct machine *machine);
 

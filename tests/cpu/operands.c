@@ -210,6 +210,34 @@ static void aligned_in_two_pages(struct machine *m)
     ok(state->rip == MACHINE_USER + 3, "%s: where MOVUPS is none", machine_name(m));
 }
 
+/* What has to be aligned and is not, is refused before its page is marked: by itself, and as the first of two that share a check. */
+static void misaligned_marks_nothing(struct machine *m)
+{
+    static const struct {
+        const char *name;
+        uint8_t length, code[9];
+    } cases[] = {
+        {"MOVNTDQ", 5, {0x66, 0x0f, 0xe7, 0x07, 0xf4}},                                     // [rdi]
+        {"MOVAPS", 4, {0x0f, 0x28, 0x07, 0xf4}},                                            // from [rdi]
+        {"two MOVAPS", 8, {0x0f, 0x29, 0x47, 0x10, 0x0f, 0x29, 0x07, 0xf4}},                // to [rdi + 16], [rdi]
+        {"MOVAPS and MOV", 7, {0x0f, 0x29, 0x07, 0x8b, 0x47, 0xf9, 0xf4}},                  // to [rdi]; from [rdi - 7]
+    };
+
+    for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++)
+        for (unsigned off = 0; off < 16; off += 8) {
+            struct machine_end end;
+
+            memset(state, 0, sizeof(*state));
+            machine_unmark(m);
+            state->gpr[CPU_RDI] = MACHINE_USER + 2 * PAGE + 0x100 + off;
+            ok(run(m, 8, cases[n].code, cases[n].length, &end) && end.vector == GP &&
+                   (off ? state->rip == MACHINE_USER && machine_marks(m) == 0
+                        : state->rip == MACHINE_USER + cases[n].length - 1u && machine_marks(m) == (n == 1 ? 0x20 : 0x60)),
+               "%s: %s %s", machine_name(m), cases[n].name, off ? "of what is not aligned marks nothing" : "marks its page");
+        }
+    machine_unmark(m);
+}
+
 /* Between two accesses that share a check, one by the stack pointer that is too far away to be among them: the stack's page is another. */
 static void far_from_the_stack(struct machine *m)
 {
@@ -254,6 +282,7 @@ int main(void)
         by_code_segment(m);
         above_4_gib(m);
         aligned_in_two_pages(m);
+        misaligned_marks_nothing(m);
         far_from_the_stack(m);
         machine_free(m);
     }

@@ -180,7 +180,14 @@ void rec_resume_all(struct rec_cpu *cpu);
 #define REC_ACCESS_WRITE   0x10u
 #define REC_ACCESS_STACK   0x40u
 #define REC_ACCESS_SHARED  0x80u // for a group of accesses: if it lies in two pages, leave it
-#define REC_ACCESS_SIZE(kind) ((kind) >> 8) // in bytes
+#define REC_ACCESS_SIZE(kind) ((kind) >> 8 & 0x1ff) // in bytes
+/*
+ * The instruction's own operand, so far behind the checked address, has to be aligned: log2 of its
+ * size, 0: it need not be. One that is not is refused before anything is marked accessed or dirty.
+ */
+#define REC_ACCESS_ALIGNED(log2, behind) ((uint32_t)(log2) << 17 | (uint32_t)(behind) << 20)
+#define REC_ACCESS_ALIGN(kind)  (1u << ((kind) >> 17 & 7)) // in bytes
+#define REC_ACCESS_BEHIND(kind) ((kind) >> 20 & 0xff)
 #define REC_REFUSED        (1ull << 63 | 1)
 uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind);
 /* The same for C code that acts for the guest, a page that is known being found quickly. */

@@ -155,6 +155,8 @@ uint64_t rec_fill(struct rec_cpu *cpu, uint64_t linear, uint32_t kind)
     uint64_t page = linear & ~(PAGE - 1), gpa;
     uint8_t *host;
 
+    if ((linear + REC_ACCESS_BEHIND(kind)) & (REC_ACCESS_ALIGN(kind) - 1))
+        return REC_REFUSED;
     if ((kind & REC_ACCESS_STACK) && linear - page + REC_ACCESS_SIZE(kind) <= PAGE &&
         enter_stack(cpu, page))
         return cpu->stack_page[is_user(cpu)].addend; // one of several stacks

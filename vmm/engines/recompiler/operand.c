@@ -224,6 +224,13 @@ void operand_note_trap(struct translation *t, const struct unit *u)
     t->unsure = false;
 }
 
+static uint32_t alignment(const struct unit *u, int32_t behind)
+{
+    if (u->class != INSN_COPY || !u->effects.aligned)
+        return 0;
+    return REC_ACCESS_ALIGNED(__builtin_ctz(u->effects.size), behind);
+}
+
 /* The first access of a group checks what all of them may touch. */
 static struct rm shared(struct translation *t, const struct unit *u, struct ea ea, uint32_t kind)
 {
@@ -239,7 +246,7 @@ static struct rm shared(struct translation *t, const struct unit *u, struct ea e
 
         g->checked = true;
         first.disp = low;
-        kind |= REC_ACCESS_SHARED | size << 8;
+        kind |= REC_ACCESS_SHARED | size << 8 | alignment(u, ea.disp - low);
         if (g->writes && !stack && !(kind & REC_ACCESS_WRITE))
             kind |= REC_ACCESS_WRITTEN;
         if (stack) {
@@ -269,7 +276,7 @@ struct rm operand_check(struct translation *t, const struct unit *u, struct ea e
 {
     if (u->group && u->group->members > 1)
         return shared(t, u, ea, kind);
-    kind |= size << 8 | (t->mode & REC_MODE_PLAIN && !(kind & REC_ACCESS_COMMIT) ? REC_ACCESS_FINAL : 0);
+    kind |= size << 8 | alignment(u, 0) | (t->mode & REC_MODE_PLAIN && !(kind & REC_ACCESS_COMMIT) ? REC_ACCESS_FINAL : 0);
     if (operand_is_stack(ea)) {
         check_stack(t, u, ea, size, kind);
         return rm_mem_index(R15, host_reg(ea.base), 0, ea.disp);
